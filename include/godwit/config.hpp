@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What an application tells the library: accounts, media and recovery policy. Plain values with
+// the defaults a phone's user wants: everything automatic, calls kept.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "godwit/address.hpp"
+#include "godwit/time.hpp"
+
+namespace godwit {
+
+/// What one account does when the address changes. Later versions add knobs; defaults stay.
+struct IpChangePolicy {
+  bool update_contact = true;  ///< REGISTER again from the new path.
+  bool refresh_calls = true;   ///< Target refresh with a new offer for each affected call.
+  bool hang_up_calls = false;  ///< End affected calls instead of moving them.
+  /// How long a call may stay without any network, or without an answer, before it is given up.
+  Duration recovery_deadline = std::chrono::seconds(64);
+};
+
+struct AccountConfig {
+  std::string aor;                    ///< "sip:alice@example.org".
+  std::string display_name;           ///< Sent in From; may be empty.
+  std::string registrar;              ///< "sip:host[:port]"; empty: the AOR's host.
+  std::string outbound_proxy;         ///< "sip:host[:port]"; first hop; empty: none.
+  std::string username;               ///< For digest; empty: the AOR's user part.
+  std::string password;               ///< Never logged.
+  bool register_on_add = true;        ///< False: an account that only calls and is called.
+  std::chrono::seconds expires{300};  ///< Asked for in REGISTER; 10 s to 1 day.
+  IpChangePolicy ip_change;
+};
+
+/// G.711 in both laws; the order is the order of preference in offers.
+enum class Codec : std::uint8_t { Pcmu, Pcma };
+const char* to_string(Codec codec);
+
+struct MediaConfig {
+  std::vector<Codec> codecs{Codec::Pcmu, Codec::Pcma};
+  std::chrono::milliseconds packet_time{20};
+  std::uint16_t rtp_port_min = 16384;  ///< Even ports from here …
+  std::uint16_t rtp_port_max = 32767;  ///< … to here are tried for RTP; RTCP is the next odd one.
+  /// Follow the peer's RTP to a new source address without signalling ("symmetric RTP"). Off: audio
+  /// goes where SDP says and nowhere else.
+  bool latch = true;
+};
+
+struct UserAgentConfig {
+  std::string user_agent = "Godwit";  ///< User-Agent and Server header.
+  std::uint16_t sip_port = 0;         ///< UDP port of each local address; 0: the system chooses.
+  /// Only these interfaces are used; empty: all that are up. Loopback is used for loopback remotes.
+  std::vector<std::string> interfaces;
+  /// Bind to exactly these local addresses instead of following the routes. For servers and tests.
+  std::vector<IpAddress> bind_addresses;
+  MediaConfig media;
+  /// Watch the kernel for changes (Linux). Off: the application calls update_network().
+  bool watch_network = true;
+  std::uint32_t max_calls = 64;  ///< More incoming ones get 486.
+  std::uint32_t max_accounts = 10'000;
+};
+
+/// What handle_ip_change() shall do beyond what the snapshots say.
+struct IpChangeOptions {
+  /// Refresh every registration and call even if their path looks unchanged.
+  bool force = true;
+};
+
+/// What a call sends.
+struct AudioSource {
+  enum class Kind : std::uint8_t { Silence, Tone, File, Echo } kind = Kind::Silence;
+  double tone_hz = 440.0;  ///< Kind::Tone: 20 to 3 900 Hz.
+  std::string file;   ///< Kind::File: anything libsndfile reads; resampled channels: first one.
+  bool loop = false;  ///< Kind::File: start again at the end.
+};
+
+}  // namespace godwit

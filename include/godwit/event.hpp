@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the library tells the application, as one variant. Events are delivered in order, after the
+// input that caused them has been handled whole; commands may be given from inside a handler.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "godwit/config.hpp"
+#include "godwit/report.hpp"
+#include "godwit/strong_id.hpp"
+
+namespace godwit {
+
+enum class RegistrationState : std::uint8_t {
+  Unregistered,
+  Registering,
+  Registered,
+  Failed,     ///< Will be tried again by itself, if a retry makes sense.
+  Suspended,  ///< No network; goes on when one returns.
+};
+const char* to_string(RegistrationState state);
+
+struct RegistrationChanged {
+  AccountId account;
+  RegistrationState state;
+  int status = 0;  ///< Last SIP status code, 0 where none.
+  std::string reason;
+  std::string contact;              ///< The bound Contact URI when Registered.
+  std::chrono::seconds expires{0};  ///< As granted.
+};
+
+enum class CallState : std::uint8_t { Calling, Incoming, Ringing, EarlyMedia, Confirmed, Ended };
+const char* to_string(CallState state);
+
+struct IncomingCall {
+  CallId call;
+  AccountId account;
+  std::string from;  ///< The caller's URI.
+  std::string from_display_name;
+  std::string to;
+};
+
+struct CallStateChanged {
+  CallId call;
+  CallState state;
+  int status = 0;      ///< SIP status code behind it, 0 where none.
+  std::string reason;  ///< For Ended always a sentence.
+};
+
+enum class MediaDirection : std::uint8_t { SendRecv, SendOnly, RecvOnly, Inactive };
+const char* to_string(MediaDirection direction);
+
+struct CallMediaChanged {
+  CallId call;
+  Endpoint local;
+  Endpoint remote;
+  Codec codec = Codec::Pcmu;
+  MediaDirection direction = MediaDirection::SendRecv;
+  bool held_by_us = false;
+  bool held_by_peer = false;
+};
+
+/// A tick of a call's media figures; once a second while media runs.
+struct CallStatistics {
+  CallId call;
+  std::uint64_t packets_sent = 0;
+  std::uint64_t packets_received = 0;
+  std::uint64_t packets_lost = 0;
+  double jitter_ms = 0;  ///< RFC 3550 §6.4.1 interarrival jitter.
+};
+
+/// No usable network (or one again): calls and registrations wait, nothing is lost yet.
+struct NetworkAvailability {
+  bool available;
+};
+
+struct IpChangeDetected {
+  Generation generation;
+  std::vector<ChangeCause> causes;
+  std::string decision;
+};
+
+struct IpChangeProgress {
+  Generation generation;
+  IpChangeStep step;
+};
+
+struct IpChangeCompleted {
+  IpChangeReport report;
+};
+
+/// A condition a person should know of that ends nothing, e.g. a port that could not be opened.
+struct Warning {
+  std::string text;
+};
+
+using Event = std::variant<RegistrationChanged, IncomingCall, CallStateChanged, CallMediaChanged,
+                           CallStatistics, NetworkAvailability, IpChangeDetected, IpChangeProgress,
+                           IpChangeCompleted, Warning>;
+
+/// One JSON object with an "event" member; what `godwit phone --events json` prints per line.
+std::string to_json(const Event& event, TimePoint at);
+
+}  // namespace godwit

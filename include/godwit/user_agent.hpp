@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The library's front door: a SIP user agent that keeps its calls when the address changes.
+//
+// Threads: a UserAgent owns one signalling thread and one media thread. Every member may be called
+// from any thread, also from inside the event handler; commands are carried out in order on the
+// signalling thread. The handler is called on the signalling thread, must not block, and is not
+// called after the destructor has returned.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "godwit/config.hpp"
+#include "godwit/event.hpp"
+#include "godwit/network.hpp"
+#include "godwit/result.hpp"
+#include "godwit/strong_id.hpp"
+#include "godwit/time.hpp"
+
+namespace godwit {
+
+enum class LogLevel : std::uint8_t { Trace, Debug, Info, Warn, Error };
+/// Called on any of the library's threads; secrets never reach it.
+using LogHandler = std::function<void(LogLevel, std::string_view component, std::string_view text)>;
+using EventHandler = std::function<void(const Event&, TimePoint at)>;
+
+class UserAgent {
+ public:
+  /// Starts the threads. `on_event` must be callable; `on_log` may be empty.
+  UserAgent(UserAgentConfig config, EventHandler on_event, LogHandler on_log = {});
+  /// Ends calls and registrations without waiting for answers (see `shutdown`), joins the threads.
+  ~UserAgent();
+  UserAgent(const UserAgent&) = delete;
+  UserAgent& operator=(const UserAgent&) = delete;
+
+  /// Sends BYE and un-REGISTER and waits for their answers, at most `limit`.
+  void shutdown(Duration limit);
+
+  Result<AccountId> add_account(AccountConfig config);
+  /// Ends the account's calls, unregisters and forgets it.
+  Result<void> remove_account(AccountId account);
+
+  /// Calls `target`, a SIP URI or a user name at the account's domain.
+  Result<CallId> call(AccountId account, const std::string& target);
+  /// Sends 180 for an incoming call.
+  Result<void> ring(CallId call);
+  Result<void> answer(CallId call);
+  /// Declines an incoming call with `status` (400 to 699).
+  Result<void> reject(CallId call, int status = 603);
+  /// CANCEL, BYE or 603, whichever the call's state asks for.
+  Result<void> hang_up(CallId call);
+  Result<void> hold(CallId call);
+  Result<void> resume(CallId call);
+
+  Result<void> set_source(CallId call, AudioSource source);
+  /// Writes what is received to a WAV file until the call ends; an empty name stops recording.
+  Result<void> record(CallId call, const std::string& file);
+  Result<void> mute(CallId call, bool muted);
+
+  /// Does everything PJSIP's function of this name does; on Linux it is normally not needed.
+  Result<Generation> handle_ip_change(IpChangeOptions options = {});
+  /// For systems without a built-in monitor: the network as it is now.
+  void update_network(NetworkSnapshot snapshot);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace godwit
