@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mobility/judge.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace godwit::mobility {
+namespace {
+
+void take_causes(Delta& delta, const Delta& from) {
+  for (const ChangeCause cause : from.causes) delta.add(cause);
+}
+
+bool share_address(const NetworkInterface& a, const NetworkInterface& b) {
+  return std::any_of(a.addresses.begin(), a.addresses.end(), [&](const InterfaceAddress& one) {
+    return is_usable(one) &&
+           std::any_of(b.addresses.begin(), b.addresses.end(), [&](const InterfaceAddress& other) {
+             return other.address == one.address && is_usable(other);
+           });
+  });
+}
+
+}  // namespace
+
+void Judge::on_snapshot(NetworkSnapshot snapshot, const std::vector<Use>& uses, TimePoint now) {
+  current_ = std::move(snapshot);
+  if (!has_snapshot_) {
+    has_snapshot_ = true;
+    base_ = current_;
+    if (forced_at_) {
+      Delta delta;
+      delta.add(ChangeCause::Forced);
+      emit(std::move(delta), *std::exchange(forced_at_, std::nullopt), now);
+    }
+    // Uses that were waiting for a first look at the network are judged below.
+  }
+  judge(uses, now);
+}
+
+Generation Judge::force(TimePoint now) {
+  if (!has_snapshot_) {
+    // The number is given out once, however often this is called before the first snapshot.
+    if (!forced_at_) {
+      forced_at_ = now;
+      reserved_ = Generation(generation_.value() + 1);
+    }
+    return reserved_;
+  }
+  Delta delta = compute_delta(base_, current_);
+  delta.add(ChangeCause::Forced);
+  emit(std::move(delta), pending_since_.value_or(now), now);
+  return generation_;
+}
+
+void Judge::on_resumed(TimePoint now) {
+  if (!has_snapshot_) return;
+  Delta delta = compute_delta(base_, current_);
+  delta.add(ChangeCause::Resumed);
+  emit(std::move(delta), pending_since_.value_or(now), now);
+}
+
+std::optional<TimePoint> Judge::next_timeout() const { return due_; }
+
+void Judge::on_timeout(const std::vector<Use>& uses, TimePoint now) {
+  if (due_ && *due_ <= now) judge(uses, now);
+}
+
+std::optional<NetworkChange> Judge::poll() { return std::exchange(out_, std::nullopt); }
+
+void Judge::judge(const std::vector<Use>& uses, TimePoint now) {
+  Delta delta = compute_delta(base_, current_);
+  const RecoveryPlan plan = mobility::plan(current_, delta, uses, policy_);
+  if (delta.empty() && plan.empty()) {
+    settle();  // Nothing happened, or all of it was taken back in time.
+    return;
+  }
+  if (!pending_since_) pending_since_ = now;
+
+  // How long this may wait to see whether the network is still busy.
+  Duration patience = kSettle;
+  if (!plan.empty() && !plan.has_replacement()) patience = kReaddWait;
+  if (std::any_of(plan.rows.begin(), plan.rows.end(), [](const PlanRow& row) {
+        return row.mode == Mode::Break || row.mode == Mode::Resume;
+      })) {
+    patience = Duration::zero();
+  }
+  TimePoint due = *pending_since_ + patience;
+
+  if (!plan.empty()) {
+    while (!recent_.empty() && recent_.front() + kFlapWindow <= now) recent_.pop_front();
+    if (recent_.size() >= kMaxChangesInWindow) {
+      due = std::max(due, recent_[recent_.size() - kMaxChangesInWindow] + kFlapWindow);
+    }
+  }
+  if (due > now) {
+    due_ = due;
+    return;
+  }
+  if (plan.empty()) {
+    settle();  // A change that nobody rides on.
+    return;
+  }
+  // What a row saw that no comparison of snapshots shows, e.g. the end of a temporary address.
+  for (const PlanRow& row : plan.rows) delta.add(row.cause);
+  emit(std::move(delta), *pending_since_, now);
+}
+
+void Judge::emit(Delta delta, TimePoint detected_at, TimePoint now) {
+  if (out_) {
+    // Not taken yet: the two are one change. Its causes stay true, its number is superseded.
+    take_causes(delta, out_->delta);
+    detected_at = std::min(detected_at, out_->detected_at);
+  }
+  generation_ =
+      reserved_ ? std::exchange(reserved_, Generation{}) : Generation(generation_.value() + 1);
+  recent_.push_back(now);
+  if (recent_.size() > kMaxChangesInWindow) recent_.pop_front();
+  out_ = NetworkChange{generation_, detected_at, current_, std::move(delta)};
+  settle();
+}
+
+void Judge::settle() {
+  // An identity that is not known yet (no neighbour entry after a link came up) does not erase the
+  // one that was: otherwise a move between two networks with an unknown moment between them would
+  // go unnoticed. With the last address gone nothing compares the two any more, so nothing is kept.
+  NetworkSnapshot normal = current_;
+  for (NetworkInterface& interface : normal.interfaces) {
+    if (!interface.link_identity.empty()) continue;
+    const NetworkInterface* before = base_.find_interface(interface.index);
+    if (before != nullptr && share_address(*before, interface)) {
+      interface.link_identity = before->link_identity;
+    }
+  }
+  base_ = std::move(normal);
+  pending_since_.reset();
+  due_.reset();
+}
+
+}  // namespace godwit::mobility

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// When to act: stands between raw snapshots and recoveries, numbers the changes, and keeps a
+// flapping network from becoming a storm of signalling. Owned by the core, sans-IO: time and the
+// present uses are arguments, changes are taken with poll(). It decides neither what is done
+// (plan()) nor how (ua).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "godwit/network.hpp"
+#include "godwit/strong_id.hpp"
+#include "godwit/time.hpp"
+#include "mobility/delta.hpp"
+#include "mobility/plan.hpp"
+
+namespace godwit::mobility {
+
+/// A use lost its only path. Renumbering (DHCP NAK, RA, a supplicant's re-association) deletes an
+/// address and adds it again within this time; as nothing could be sent meanwhile, waiting is free.
+constexpr Duration kReaddWait = std::chrono::milliseconds(150);
+
+/// Nothing is broken, something better came up. A network comes up in several netlink messages
+/// (address, connected route, default route), a few milliseconds apart: one change, not three.
+constexpr Duration kSettle = std::chrono::milliseconds(10);
+
+/// More changes than this within kFlapWindow are joined into one at the window's end. Each one
+/// costs a REGISTER and a re-INVITE for each call, and a peer answers overlapping ones with 491 or
+/// 500.
+constexpr std::size_t kMaxChangesInWindow = 4;
+constexpr Duration kFlapWindow = std::chrono::seconds(10);
+
+/// A change to act on: plan(change.snapshot, change.delta, uses, policy), then carry it out.
+struct NetworkChange {
+  Generation generation;
+  TimePoint detected_at;  ///< When the first snapshot that shows it came in.
+  NetworkSnapshot snapshot;
+  Delta delta;  ///< Against the last change that was acted on or found harmless.
+};
+
+class Judge {
+ public:
+  explicit Judge(PathPolicy policy = {}) : policy_(std::move(policy)) {}
+
+  /// The first one is what later ones are compared with; uses before it are suspended ones.
+  void on_snapshot(NetworkSnapshot snapshot, const std::vector<Use>& uses, TimePoint now);
+
+  /// handle_ip_change(): acts at once, on the latest snapshot, whatever it shows and however often
+  /// this is called. Returns the generation that poll() will hand out; before the first snapshot
+  /// that is kept until it comes.
+  Generation force(TimePoint now);
+
+  /// The machine slept, or was stopped, long enough for bindings and peers to forget us. Give the
+  /// re-read snapshot first.
+  void on_resumed(TimePoint now);
+
+  std::optional<TimePoint> next_timeout() const;
+  void on_timeout(const std::vector<Use>& uses, TimePoint now);
+
+  /// The change to act on, if there is one. Supersedes all earlier generations.
+  std::optional<NetworkChange> poll();
+
+  /// The last snapshot given: what choose_path() for a new use should look at.
+  const NetworkSnapshot& current() const { return current_; }
+  bool has_snapshot() const { return has_snapshot_; }
+  /// Of the last change handed out; zero before the first.
+  Generation generation() const { return generation_; }
+  const PathPolicy& policy() const { return policy_; }
+
+ private:
+  void judge(const std::vector<Use>& uses, TimePoint now);
+  void emit(Delta delta, TimePoint detected_at, TimePoint now);
+  void settle();
+
+  PathPolicy policy_;
+  bool has_snapshot_ = false;
+  NetworkSnapshot base_;                    // What the last judgement left as normal.
+  NetworkSnapshot current_;                 // The last one given.
+  std::optional<TimePoint> pending_since_;  // base_ and current_ differ since then.
+  std::optional<TimePoint> due_;            // … and are to be judged again at this time.
+  std::optional<TimePoint> forced_at_;      // force() before the first snapshot …
+  Generation reserved_;                     // … and the number it was promised.
+  std::deque<TimePoint> recent_;            // The last kMaxChangesInWindow changes' times.
+  Generation generation_;
+  std::optional<NetworkChange> out_;
+};
+
+}  // namespace godwit::mobility

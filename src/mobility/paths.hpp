@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Chooses source paths within one snapshot, remembering its answers: a plan over ten thousand uses
+// asks the same few questions again and again. Made for one plan and thrown away with it; the
+// snapshot and the policy must outlive it.
+#pragma once
+
+#include <optional>
+#include <unordered_map>
+
+#include "godwit/network.hpp"
+#include "mobility/delta.hpp"
+#include "mobility/plan.hpp"
+
+namespace godwit::mobility {
+
+class PathChooser {
+ public:
+  PathChooser(const NetworkSnapshot& snapshot, const PathPolicy& policy);
+
+  /// See choose_path().
+  const std::optional<Path>& best(const IpAddress& remote);
+  /// See carries(); under PathPolicy::bind_addresses being there is enough.
+  bool carries(const Path& path, const IpAddress& remote) const;
+  /// True if `path` is as good as the best one, so that moving to that would win nothing.
+  bool is_good(const Path& path, const IpAddress& remote);
+
+ private:
+  std::optional<Path> choose(const IpAddress& remote) const;
+  std::optional<Path> choose_bound(const IpAddress& remote) const;
+  std::optional<Path> on_interface(const NetworkInterface& interface,
+                                   const IpAddress& remote) const;
+  bool is_allowed(const NetworkInterface& interface, const IpAddress& remote) const;
+  bool is_there(const Path& path) const;
+  const RouteToRemote* listed(const IpAddress& remote) const;
+
+  const NetworkSnapshot& snapshot_;
+  const PathPolicy& policy_;
+  std::unordered_map<IpAddress, const RouteToRemote*> listed_;
+  std::unordered_map<IpAddress, std::optional<Path>> best_;
+};
+
+}  // namespace godwit::mobility
