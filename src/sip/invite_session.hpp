@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One call leg (RFC 3261 §13 to §15, UPDATE of RFC 3311): sets up, keeps, refreshes and ends an
+// INVITE dialog, as caller or callee. Owned by a call in ua, which routes transaction events,
+// timers and in-dialog requests here, and takes the session's own events from poll_event. SDP is
+// opaque.
+//
+// It decides nothing about recovery: after an address change its owner chooses among the operations
+// marked "recovery" below. A refresh that fails is reported and never retried here, except for one
+// answer to a digest challenge. Nothing that fails or times out within a dialog ends the session,
+// but a BYE (either way) and a missing ACK; RFC 3261 §12.2.1.2 would end it on 408 and 481, which
+// is left to the owner, since after a change of address these say nothing about the peer.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "godwit/result.hpp"
+#include "godwit/time.hpp"
+#include "sip/ack_sender.hpp"
+#include "sip/dialog.hpp"
+#include "sip/digest.hpp"
+#include "sip/flow.hpp"
+#include "sip/offer_answer.hpp"
+#include "sip/session_events.hpp"
+#include "sip/transaction.hpp"
+#include "sip/usage.hpp"
+
+namespace godwit::sip {
+
+struct SessionConfig {
+  std::string local_uri;               ///< "sip:alice@example.org": From when calling.
+  std::string display_name;            ///< In From; may be empty.
+  std::vector<std::string> route_set;  ///< For the first INVITE only: outbound proxies.
+  std::string user_agent;              ///< User-Agent and Server; may be empty.
+};
+
+/// An outgoing call's INVITE.
+struct InviteRequest {
+  std::string target;                ///< Request-URI and To: "sip:bob@example.org".
+  std::optional<std::string> offer;  ///< SDP; without it the 2xx brings the offer.
+  Flow flow;
+  std::string contact;  ///< A URI.
+  TransactionTimers timers;
+  std::string replaces;  ///< Value of a Replaces header (RFC 3891); empty: none.
+};
+
+/// A target refresh: tells the peer our Contact and perhaps a new offer.
+struct RefreshRequest {
+  wire::Method method = wire::Method::Invite;  ///< Or Update.
+  /// SDP. A re-INVITE without one asks the peer for an offer; an UPDATE without one moves only the
+  /// target.
+  std::optional<std::string> offer;
+  Flow flow;  ///< Becomes the session's flow.
+  std::string contact;
+  TransactionTimers timers;
+  Generation generation;  ///< Comes back in RefreshDone and RefreshFailed.
+};
+
+enum class SessionState : std::uint8_t {
+  Idle,
+  Calling,     ///< INVITE sent, not even a provisional response.
+  Proceeding,  ///< Provisional responses, perhaps early dialogs.
+  Incoming,    ///< The peer's INVITE waits for our final response.
+  Answering,   ///< 2xx sent, no ACK.
+  Confirmed,
+  Terminating,  ///< CANCEL, BYE or a rejection is on its way.
+  Ended,
+};
+const char* to_string(SessionState state);
+
+class InviteSession {
+ public:
+  /// `digest` outlives the session.
+  InviteSession(UsageContext context, Owner owner, SessionConfig config, DigestClient& digest);
+  ~InviteSession();
+  InviteSession(const InviteSession&) = delete;
+  InviteSession& operator=(const InviteSession&) = delete;
+
+  // --- calling ---
+
+  Result<void> invite(InviteRequest request, TimePoint now);
+
+  // --- being called ---
+
+  /// Takes an INVITE outside any dialog. Yields DialogAdded and OfferReceived or OfferRequested. An
+  /// INVITE that cannot be a call (420 for an unknown Require, 400, 415) is answered here and
+  /// yields Ended. `contact` is our URI for this call.
+  void incoming(const RequestArrived& event, const std::string& contact, TimePoint now);
+  /// A provisional response (101–199), with SDP as a preview of the answer if not empty.
+  Result<void> progress(int code, const std::string& sdp, TimePoint now);
+  Result<void> ring(TimePoint now) { return progress(180, {}, now); }
+  /// 200 with the answer, or with the offer if the INVITE had none.
+  Result<void> accept(std::string sdp, TimePoint now);
+  /// A final failure response, 300–699.
+  Result<void> reject(int code, TimePoint now);
+  /// Does this INVITE, without a To-tag, belong to the same request as ours that came over another
+  /// branch (RFC 3261 §8.2.2.2)? The owner answers 482, or lets it join.
+  bool is_merged(const wire::Message& invite) const;
+  /// Recovery: the ringing call goes on with this re-forked INVITE; the old one gets a 487.
+  Result<void> join(const RequestArrived& event, TimePoint now);
+
+  // --- either ---
+
+  /// Ends the call with what its state asks for: CANCEL, 603, BYE. After a 2xx without ACK the BYE
+  /// waits for the ACK or its timeout (RFC 3261 §15). Ended follows, at the latest 64*T1 later.
+  void end(TimePoint now);
+  /// Ends the session here and now without a word to the peer: there is no way to reach it.
+  void give_up(std::string reason, TimePoint now);
+
+  /// Answer to the peer's offer of a re-INVITE, an UPDATE or a 2xx; or the offer that an offerless
+  /// re-INVITE asks for.
+  Result<void> answer_offer(std::string sdp, TimePoint now);
+  /// Refuses the peer's re-INVITE or UPDATE (488 …); what was agreed holds. An offer in a 2xx
+  /// cannot be refused: end the call.
+  Result<void> reject_offer(int code, TimePoint now);
+  /// Answers an InDialogRequest.
+  Result<void> respond(ServerTransactionId transaction, int code, TimePoint now);
+
+  /// WrongState if an own refresh is pending, if an offer is wanted while an exchange is open
+  /// (RFC 3264 §4, RFC 3311 §5.1), or a re-INVITE while the peer's is unanswered.
+  Result<void> refresh(RefreshRequest request, TimePoint now);
+  /// The same as a question.
+  Result<void> can_refresh(wire::Method method, bool with_offer) const;
+
+  // --- recovery ---
+
+  /// From now on requests, and responses in flight, use this flow and Contact. Sends nothing but
+  /// what the transaction layer had held back.
+  void move_flow(const Flow& flow, const std::string& contact);
+  /// Our pending re-INVITE, UPDATE or first INVITE is on a dead flow: detaches it, so that none of
+  /// its timers and responses reaches the dialog any more; sends CANCEL for an INVITE over the
+  /// session's flow with the frozen Via; and, if the INVITE had an offer, starts the blind ACK for
+  /// each dialog that may have been answered. The offer is then in doubt, and a new refresh is
+  /// possible. For a first INVITE the session goes to Terminating, CancelAnswered and perhaps
+  /// LateAnswer follow. Call move_flow first. Nothing pending: no effect.
+  void abandon_pending(TimePoint now);
+  /// The last ACK to a 2xx again, with its body, over the session's flow, by the schedule of
+  /// AckSender, if it was first sent less than 64*T1 ago.
+  void resend_ack(TimePoint now);
+  /// While held, a missing ACK does not end the session: the 2xx is retransmitted on. Letting go
+  /// after the deadline has passed ends it at once.
+  void hold_ack_timeout(bool hold, TimePoint now);
+  /// Proof other than an ACK that the peer has our 2xx (authenticated media): counts as the ACK.
+  void confirm_without_ack(TimePoint now);
+
+  // --- inputs ---
+
+  void on_response(const ResponseArrived& event, TimePoint now);
+  void on_detached_answer(const DetachedAnswerArrived& event, TimePoint now);
+  void on_client_failed(const ClientFailed& event, TimePoint now);
+  /// A request within one of the session's dialogs.
+  void on_request(const RequestArrived& event, TimePoint now);
+  void on_ack(const AckArrived& event, TimePoint now);
+  void on_cancel(const CancelArrived& event, TimePoint now);
+  void on_server_failed(const ServerFailed& event, TimePoint now);
+  void on_timer(std::uint32_t kind, TimePoint now);
+
+  // --- outputs ---
+
+  std::optional<SessionEvent> poll_event();
+
+  SessionState state() const;
+  /// The dialog of the call: the confirmed one, or as callee the early one; nullptr before. While
+  /// several forks ring there is none; see `early_dialogs`.
+  const Dialog* dialog() const { return dialog_ ? &*dialog_ : nullptr; }
+  std::vector<const Dialog*> early_dialogs() const;
+  const OfferAnswer& offer_answer() const { return offer_answer_; }
+  /// Of ours; without its final answer.
+  bool refresh_pending() const { return local_refresh_.has_value(); }
+  /// The peer's re-INVITE or UPDATE waits for answer_offer or reject_offer.
+  bool peer_request_pending() const { return peer_request_.has_value(); }
+  bool awaits_ack() const { return unacked_.has_value(); }
+  /// A 2xx was ACKed less than 64*T1 ago, so the ACK may have been lost on a dead flow.
+  bool ack_is_fresh(TimePoint now) const;
+  const Flow& flow() const { return flow_; }
+  const std::string& contact() const { return contact_; }
+  /// The URI that in-dialog requests go to; before there is a dialog, the INVITE's target. If its
+  /// host is an address literal of the flow's family, the session itself sets the flow's remote
+  /// endpoint by it; else its owner resolves it and calls set_remote.
+  std::string next_hop() const;
+  void set_remote(const Endpoint& remote);
+  /// Is that the server transaction of one of our requests in hand?
+  bool owns(ServerTransactionId transaction) const;
+
+  /// Early dialogs of one INVITE; 2xx of forks beyond that are ACKed and ended all the same.
+  static constexpr std::size_t kMaxForks = 8;
+  /// InDialogRequests without an answer; more are answered 503.
+  static constexpr std::size_t kMaxOpenRequests = 8;
+
+ private:
+  struct Idle {};
+  /// Both states of an INVITE without final response: `provisional` tells which.
+  struct Outgoing {
+    ClientTransactionId transaction;
+    InviteRequest request;
+    DigestAttempt attempt;
+    bool provisional = false;
+  };
+  struct Incoming {
+    ServerTransactionId transaction;
+    MessagePtr invite;
+  };
+  struct Answering {};
+  struct Confirmed {};
+  struct Terminating {
+    /// What we wait for: the INVITE's final response after CANCEL, the BYE's answer, or neither
+    /// (the BYE itself waits for the ACK).
+    ClientTransactionId invite;
+    ClientTransactionId bye;
+    DigestAttempt attempt;
+    Ended outcome;
+  };
+  struct Finished {};
+  using State = std::variant<Idle, Outgoing, Incoming, Answering, Confirmed, Terminating, Finished>;
+
+  struct Fork {
+    Dialog dialog;
+    std::string preview;  ///< SDP of its last provisional response.
+  };
+  /// A fork that lost; kept so that its retransmitted 2xx is ACKed again.
+  struct LostFork {
+    std::string remote_tag;
+    ClientTransactionId bye;
+  };
+  /// Our re-INVITE or UPDATE.
+  struct LocalRefresh {
+    ClientTransactionId transaction;
+    RefreshRequest request;
+    std::uint32_t cseq = 0;
+    DigestAttempt attempt;
+    bool awaits_our_answer = false;  ///< Its 2xx brought an offer; the ACK waits for our answer.
+  };
+  /// An abandoned INVITE: its late answer is still ours to ACK.
+  struct Abandoned {
+    ClientTransactionId invite;
+    ClientTransactionId cancel;
+    std::uint32_t cseq = 0;
+    bool initial = false;
+  };
+  /// The peer's re-INVITE or UPDATE that waits for the owner.
+  struct PeerRequest {
+    ServerTransactionId transaction;
+    MessagePtr request;
+  };
+  /// A 2xx of ours to an INVITE, without ACK.
+  struct Unacked {
+    ServerTransactionId transaction;
+    std::uint32_t cseq = 0;
+    Duration interval{};
+    TimerId retransmit;
+    TimerId deadline;
+    bool overdue = false;
+    bool carries_offer = false;
+    std::optional<Transmit> response;  ///< Once the transaction is gone.
+  };
+  enum class Timer : std::uint32_t { Retransmit2xx = 1, AckDeadline, Acks, CancelLimit, ByeLimit };
+
+  // The state, session.cpp
+  void enter(State next, const char* cause);
+  void emit(SessionEvent event) { events_.push_back(std::move(event)); }
+  void finish(Ended outcome, const char* cause, TimePoint now);
+  void release(TimePoint now);
+  TimerId schedule(Timer kind, TimePoint at);
+  void follow_next_hop();
+
+  // Messages, session_messages.cpp
+  wire::RequestDraft draft_invite(const InviteRequest& request);
+  wire::RequestDraft draft_in_dialog(wire::Method method, const std::string* sdp);
+  wire::ResponseDraft draft_response(const wire::Message& request, int code,
+                                     const std::string* sdp) const;
+  Result<ClientTransactionId> send(wire::RequestDraft& draft, DigestAttempt& attempt,
+                                   const TransactionTimers& timers, TimePoint now);
+  void refuse(const RequestArrived& event, int code, std::string extra_name,
+              std::string extra_value, TimePoint now);
+
+  // Calling, session_uac.cpp
+  void on_invite_response(Outgoing& outgoing, const ResponseArrived& event, TimePoint now);
+  void on_provisional(Outgoing& outgoing, const wire::Message& response);
+  void on_first_answer(const wire::Message& response, TimePoint now);
+  void on_further_answer(const wire::Message& response, TimePoint now);
+
+  // Being called, session_uas.cpp
+  void answered(ServerTransactionId transaction, std::uint32_t cseq, bool carries_offer,
+                TimePoint now);
+  void acknowledged(const wire::Message* ack, TimePoint now);
+  void retransmit_2xx(TimePoint now);
+  void on_ack_deadline(TimePoint now);
+
+  // Our refreshes, session_refresh.cpp
+  void on_refresh_response(const ResponseArrived& event, TimePoint now);
+  void on_refresh_answered(const wire::Message& response, TimePoint now);
+  void fail_refresh(RefreshFailure failure, int status, std::string reason,
+                    std::optional<Duration> retry_after);
+  Duration glare_wait();
+
+  // The peer's requests, session_peer.cpp
+  void on_peer_invite(const RequestArrived& event, TimePoint now);
+  void on_peer_update(const RequestArrived& event, TimePoint now);
+  void on_peer_bye(const RequestArrived& event, TimePoint now);
+  Dialog* find_dialog(const wire::Message& request);
+
+  // Ending, session_end.cpp
+  void send_bye(Ended outcome, TimePoint now);
+  void on_terminating_response(Terminating& terminating, const ResponseArrived& event,
+                               TimePoint now);
+
+  UsageContext context_;
+  Owner owner_;
+  SessionConfig config_;
+  DigestClient& digest_;
+
+  State state_;
+  std::deque<SessionEvent> events_;
+  Dialog::Seed seed_;
+  Flow flow_;
+  std::string contact_;
+  TransactionTimers timers_;
+  std::optional<Dialog> dialog_;
+  OfferAnswer offer_answer_;
+  std::vector<Fork> forks_;
+  std::vector<LostFork> lost_forks_;
+  ClientTransactionId answered_invite_;
+  AckSender acks_;
+  std::optional<LocalRefresh> local_refresh_;
+  std::optional<PeerRequest> peer_request_;
+  std::optional<Unacked> unacked_;
+  std::optional<Abandoned> abandoned_;
+  std::vector<PeerRequest> open_requests_;
+  std::string invite_key_;  ///< Call-ID, From-tag and CSeq of the peer's INVITE, for is_merged.
+  bool hold_ack_timeout_ = false;
+};
+
+}  // namespace godwit::sip

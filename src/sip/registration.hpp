@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One registration (RFC 3261 §10, RFC 5626): binds an address-of-record to our Contact, keeps the
+// binding fresh, and moves it to another flow when told so. Owned by an account in ua. Which flow
+// and which Contact, and when to move, is its owner's decision; what it retries by itself is what
+// RFC 5626 §4.5 has any user agent retry, never for the sake of a recovery.
+//
+// One Call-ID and a rising CSeq for its whole life (RFC 3261 §10.2). At most one REGISTER is in
+// flight; an operation that comes while one is, detaches it first.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "godwit/address.hpp"
+#include "godwit/event.hpp"
+#include "godwit/result.hpp"
+#include "godwit/strong_id.hpp"
+#include "godwit/time.hpp"
+#include "sip/digest.hpp"
+#include "sip/flow.hpp"
+#include "sip/transaction.hpp"
+#include "sip/usage.hpp"
+
+namespace godwit::sip {
+
+struct RegistrationConfig {
+  std::string aor;                     ///< "sip:alice@example.org": To and From.
+  std::string display_name;            ///< In From and To; may be empty.
+  std::string registrar;               ///< Request-URI: "sip:example.org".
+  std::vector<std::string> route_set;  ///< Outbound proxies, each as "<sip:…;lr>".
+  std::chrono::seconds expires{300};   ///< Asked for; the registrar may grant less, or want more.
+  /// "urn:uuid:…" (RFC 5626 §4.1) without brackets; empty: neither +sip.instance nor reg-id.
+  std::string instance_id;
+  std::string user_agent;
+};
+
+/// The new place of the binding, when the address has changed.
+struct RegistrationMove {
+  Flow flow;
+  std::string contact;  ///< A URI: "sip:alice@192.0.2.7:5060".
+  TransactionTimers timers;
+  Generation generation;
+  /// Take the old Contact out in the same request (`expires=0` beside the new one), unless the
+  /// registrar has shown that it replaces by instance-id and reg-id itself.
+  bool remove_old_contact = true;
+};
+
+/// What became of it, told at each change of state and after each final answer that matters.
+struct RegistrationStatus {
+  RegistrationState state = RegistrationState::Unregistered;
+  int status = 0;      ///< Of the answer behind it: 408 a timeout, 503 a dead flow, 0 none.
+  std::string reason;  ///< Reason phrase, or a sentence of ours.
+  std::string contact;
+  std::chrono::seconds expires{0};  ///< As granted; 0 unless Registered.
+  Generation generation;            ///< Of the last move; the one that this answers.
+  /// Where the registrar says our request came from (received/rport in its Via): differs from the
+  /// flow's local endpoint behind a NAT. Empty: it did not say.
+  std::optional<Endpoint> mapped;
+  /// Until the registration tries again by itself; empty: it does not.
+  std::optional<Duration> retry_in;
+};
+
+class Registration {
+ public:
+  Registration(UsageContext context, Owner owner, RegistrationConfig config, DigestClient& digest);
+  ~Registration();
+  Registration(const Registration&) = delete;
+  Registration& operator=(const Registration&) = delete;
+
+  // --- operations ---
+
+  /// REGISTER now; and again, with another flow or Contact, at any time (then as `move`).
+  Result<void> start(const Flow& flow, const std::string& contact, TimePoint now);
+  /// Takes the binding out (`expires=0`). Ends in Unregistered whatever the registrar says.
+  Result<void> stop(TimePoint now);
+  /// REGISTER at once from the new place. A REGISTER in flight is detached first, which counts as
+  /// its failure (RFC 3261 §8.1.3.1 and §10.2), so the order of CSeq stays right: only call it when
+  /// the old flow is dead, or nothing is in flight. From any state, Suspended too.
+  Result<void> move(const RegistrationMove& move, TimePoint now);
+  /// No network: forgets what is in flight and all timers; `move` or `start` goes on. The binding
+  /// is remembered, so that `move` can take it out.
+  void suspend(TimePoint now);
+  /// REGISTER again over the same flow now, e.g. to see whether the registrar can still be reached.
+  Result<void> refresh(TimePoint now);
+
+  // --- inputs ---
+
+  void on_response(const ResponseArrived& event, TimePoint now);
+  void on_client_failed(const ClientFailed& event, TimePoint now);
+  void on_timer(std::uint32_t kind, TimePoint now);
+
+  // --- outputs ---
+
+  std::optional<RegistrationStatus> poll_event();
+
+  RegistrationState state() const;
+  /// A REGISTER without its final answer.
+  bool in_flight() const;
+  const std::optional<Flow>& flow() const { return flow_; }
+  /// The Contact URI last asked for; empty before the first.
+  const std::string& contact() const { return contact_; }
+  /// Until when the registrar keeps the binding, as far as we know.
+  std::optional<TimePoint> bound_until() const { return bound_until_; }
+  const RegistrationConfig& config() const { return config_; }
+
+  /// Fraction of the granted time after which the binding is refreshed: uniform between these, so
+  /// that accounts registered together drift apart, and late enough to cost little.
+  static constexpr int kRefreshPercentMin = 50;
+  static constexpr int kRefreshPercentMax = 90;
+  /// RFC 5626 §4.5: base time doubled with each failure in a row up to the maximum, then 50 to 100
+  /// %.
+  static constexpr Duration kRetryBase = std::chrono::seconds(30);
+  static constexpr Duration kRetryMax = std::chrono::seconds(1800);
+  /// Old Contacts remembered for taking out; beyond that the oldest is left to expire.
+  static constexpr std::size_t kMaxStaleContacts = 4;
+
+ private:
+  /// Never started, or stopped.
+  struct Unregistered {};
+  struct Registering {
+    ClientTransactionId transaction;
+    DigestAttempt attempt;
+    int interval_raises = 0;  ///< 423s so far.
+  };
+  struct Registered {
+    TimerId refresh;
+  };
+  struct WaitingRetry {
+    TimerId retry;
+  };
+  struct Unregistering {
+    ClientTransactionId transaction;
+    DigestAttempt attempt;
+  };
+  struct Suspended {};
+  using State =
+      std::variant<Unregistered, Registering, Registered, WaitingRetry, Unregistering, Suspended>;
+
+  /// What the last status said of the answer, kept from the answer to `enter`.
+  struct Cause {
+    int status = 0;
+    std::string reason;
+    std::optional<Duration> retry_in;
+  };
+
+  void enter(State next, Cause cause);
+  void leave_state(TimePoint now);
+  Result<void> send_register(DigestAttempt attempt, int interval_raises, TimePoint now);
+  Result<void> send_unregister(DigestAttempt attempt, TimePoint now);
+  Result<ClientTransactionId> send(bool remove, DigestAttempt& attempt, TimePoint now);
+  void on_final(const wire::Message& response, const Endpoint& server, TimePoint now);
+  void on_registered(const wire::Message& response, TimePoint now);
+  void on_failed(int status, std::string reason, std::optional<Duration> retry_after,
+                 TimePoint now);
+  void set_place(const Flow& flow, const std::string& contact, bool remove_old_contact);
+  std::string contact_value() const;
+
+  UsageContext context_;
+  Owner owner_;
+  RegistrationConfig config_;
+  DigestClient& digest_;
+
+  State state_;
+  std::deque<RegistrationStatus> events_;
+  std::string call_id_;
+  std::string from_tag_;
+  std::uint32_t cseq_;
+  std::optional<Flow> flow_;
+  std::string contact_;
+  std::vector<std::string> stale_contacts_;  ///< Perhaps still bound; to be taken out.
+  TransactionTimers transaction_timers_;
+  Generation generation_;
+  std::chrono::seconds asked_expires_;
+  std::optional<std::chrono::seconds> granted_expires_;
+  std::optional<TimePoint> bound_until_;
+  std::optional<Endpoint> mapped_;
+  bool outbound_in_use_ = false;  ///< The last 200 said Require: outbound (RFC 5626 §6).
+  int failures_ = 0;              ///< In a row, since the last 200.
+};
+
+}  // namespace godwit::sip
