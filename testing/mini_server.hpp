@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A small registrar and record-routing proxy without any I/O: in the simulator it is the server of
+// every scenario, on real sockets it is `godwit serve`. Owned by whoever drives it; one thread. It
+// shares no code with src/sip and parses with its own SipText, so that an error made there is not
+// answered by the same error here.
+//
+// It forwards statelessly (no retransmission of its own, no 100, no forking: the newest binding
+// gets the request), but remembers where each INVITE went, so that a CANCEL and the ACK to a
+// failure follow it although the binding may have moved. Only UDP. One domain: users are told
+// apart by the user part alone.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.hpp"
+#include "base/random.hpp"
+#include "godwit/address.hpp"
+#include "godwit/time.hpp"
+
+namespace godwit::testing {
+
+class SipText;
+class DigestGuard;
+
+enum class ServerDigest : std::uint8_t { Md5, Sha256 };
+
+struct MiniServerConfig {
+  /// The sockets it listens on, at least one; the first of a family sends to that family.
+  std::vector<Endpoint> locals;
+  /// Names that mean this server, in Request-URIs and Routes, besides its address literals.
+  std::vector<std::string> domains;
+
+  /// User name -> password. Empty: nobody is asked for credentials and any name may register.
+  std::map<std::string, std::string> users;
+  std::string realm = "godwit";
+  /// Offered in this order, one challenge header each (RFC 8760 §2.4).
+  std::vector<ServerDigest> algorithms{ServerDigest::Sha256, ServerDigest::Md5};
+  bool challenge_invites = false;  ///< 407 for an INVITE from one of our users without dialog.
+  Duration nonce_lifetime = std::chrono::seconds(300);
+  bool bind_nonce_to_source = false;  ///< A nonce is stale from another address or port.
+  bool strict_nonce_count = false;    ///< nc must grow; a repeated or older one is stale.
+
+  bool record_route = true;
+  std::string record_route_host;           ///< Empty: the address literal of the socket.
+  bool send_to_source = false;             ///< Reach bindings where their REGISTER came from (NAT).
+  bool tie_calls_to_registration = false;  ///< 403 for an INVITE from where nobody registered.
+
+  std::chrono::seconds min_expires{10};
+  std::chrono::seconds default_expires{3600};
+  std::chrono::seconds max_expires{86'400};
+
+  // Limits; a full table is answered with 503, never grown.
+  std::size_t max_users = 20'000;
+  std::size_t max_bindings_per_user = 10;
+  std::size_t max_transactions = 20'000;
+  std::size_t max_delayed = 1'024;
+};
+
+/// A fault to be played: the next `times` requests of `method` (empty: of any) get it.
+struct Misbehaviour {
+  enum class Kind : std::uint8_t { Answer, Ignore, Delay } kind = Kind::Answer;
+  std::string method;
+  int status = 503;                                                ///< Kind::Answer.
+  std::optional<std::chrono::seconds> retry_after = std::nullopt;  ///< Kind::Answer: the header.
+  Duration delay{};  ///< Kind::Delay: then treated as usual.
+  std::uint32_t times = 1;
+};
+
+struct ServerDatagram {
+  Endpoint local;
+  Endpoint remote;
+  std::string bytes;
+};
+
+struct ServerBinding {
+  std::string contact;   ///< The URI.
+  std::string instance;  ///< +sip.instance "#" reg-id; empty if none.
+  std::string call_id;
+  std::uint32_t cseq = 0;
+  Endpoint local;   ///< Where its REGISTER arrived.
+  Endpoint source;  ///< Where from.
+  TimePoint registered_at;
+  std::optional<TimePoint> expires_at;  ///< Absent: permanent (bind()).
+};
+
+struct ServerCounters {
+  std::uint64_t datagrams = 0;
+  std::uint64_t malformed_answered = 0;
+  std::uint64_t malformed_dropped = 0;
+  std::uint64_t stray = 0;  ///< Responses with no way back, CANCELs and ACKs without a target.
+  std::uint64_t registered = 0;
+  std::uint64_t challenged = 0;
+  std::uint64_t forwarded_requests = 0;
+  std::uint64_t forwarded_responses = 0;
+  std::uint64_t refused = 0;  ///< Every other final answer of its own from 300 up.
+};
+
+class MiniServer {
+ public:
+  /// `random` and `log` must outlive the server.
+  MiniServer(MiniServerConfig config, Random& random, Log& log);
+  ~MiniServer();
+  MiniServer(const MiniServer&) = delete;
+  MiniServer& operator=(const MiniServer&) = delete;
+
+  /// Give one input, then drain poll_output().
+  void on_datagram(Endpoint local, Endpoint remote, std::string bytes, TimePoint now);
+  void on_timeout(TimePoint now);
+  std::optional<TimePoint> next_timeout() const;
+  std::optional<ServerDatagram> poll_output();
+
+  /// A binding that never expires, e.g. for an echo party at a known address.
+  void bind(const std::string& user, const std::string& contact_uri);
+  /// Forgets every binding of the user, as an operator or a restart would.
+  void forget(const std::string& user);
+  void misbehave(Misbehaviour fault);
+  void set_challenge_invites(bool on) { config_.challenge_invites = on; }
+  void set_tie_calls_to_registration(bool on) { config_.tie_calls_to_registration = on; }
+  /// All nonces given so far become stale.
+  void expire_nonces();
+
+  /// The live bindings of a user, the newest first.
+  std::vector<ServerBinding> bindings(const std::string& user, TimePoint now) const;
+  const ServerCounters& counters() const { return counters_; }
+  const MiniServerConfig& config() const { return config_; }
+
+ private:
+  struct Arrival {
+    Endpoint local;
+    Endpoint remote;
+    TimePoint now;
+  };
+  struct InviteTarget {
+    std::string uri;
+    Endpoint remote;
+    TimePoint forget_at;
+  };
+  struct User {
+    std::vector<ServerBinding> bindings;
+  };
+  struct Delayed {
+    TimePoint at;
+    Endpoint local;
+    Endpoint remote;
+    std::string bytes;
+  };
+
+  void handle(const Arrival& arrival, std::string bytes, bool fresh);
+  void handle_malformed(const Arrival& arrival, const std::string& bytes, const std::string& why);
+  void handle_response(const Arrival& arrival, SipText message);
+  void handle_request(const Arrival& arrival, SipText message);
+  void handle_register(const Arrival& arrival, const SipText& request);
+  void handle_own_request(const Arrival& arrival, const SipText& request);
+  void route_request(const Arrival& arrival, SipText request);
+  void forward(const Arrival& arrival, SipText request, const Endpoint& target);
+
+  bool misbehaves(const Arrival& arrival, const SipText& request, const std::string& bytes);
+  /// True if the request carried good credentials; otherwise a challenge has been sent.
+  bool authenticated(const Arrival& arrival, const SipText& request, const std::string& user);
+  void update_bindings(const Arrival& arrival, const SipText& request, const std::string& name);
+  bool is_own_host(const std::string& uri) const;
+  const Endpoint* local_for(Family family) const;
+  bool registered_from(const Endpoint& source, TimePoint now) const;
+  void expire(TimePoint now);
+
+  void reply(const Arrival& arrival, const SipText& request, int status, std::string_view reason);
+  void send_response(const Arrival& arrival, const SipText& response);
+
+  MiniServerConfig config_;
+  Random& random_;
+  Log& log_;
+  std::unique_ptr<DigestGuard> digest_;
+  std::string tag_;
+  std::map<std::string, User> users_;
+  std::map<std::string, InviteTarget> invites_;
+  std::deque<std::pair<TimePoint, std::string>> invite_age_;
+  std::vector<Misbehaviour> faults_;
+  std::vector<Delayed> delayed_;
+  std::deque<ServerDatagram> outputs_;
+  ServerCounters counters_;
+};
+
+}  // namespace godwit::testing
