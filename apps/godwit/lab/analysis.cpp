@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lab/analysis.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+namespace godwit::lab {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// How far before T0 packets are looked at: enough for the pause that T0 interrupts.
+constexpr Duration kLead = 200ms;
+/// How far back a repeated packet is recognised; a fraction of what sequence numbers take to wrap.
+constexpr Duration kHistory = 10s;
+/// Audio counts as flowing at the end if half of what 20 ms packets make arrives in this time.
+constexpr Duration kTail = 1s;
+constexpr std::size_t kTailPackets = 25;
+
+const RtpInfo* rtp_of(const CapturedPacket& p) { return std::get_if<RtpInfo>(&p.content); }
+const SipInfo* sip_of(const CapturedPacket& p) { return std::get_if<SipInfo>(&p.content); }
+
+/// One direction's RTP: who sent what, and what of it arrived when.
+struct Stream {
+  std::vector<TimePoint> arrivals;  ///< New packets only.
+  std::map<std::uint32_t, std::set<std::uint16_t>> arrived;
+  std::uint32_t lost = 0;
+};
+
+struct Direction {
+  Place sender;
+  Place receiver;
+  bool from_peer;
+};
+
+bool is_sent(const CapturedPacket& p, const Direction& d, const Move& m) {
+  if (p.place != d.sender || !p.outgoing) return false;
+  return d.from_peer ? p.source.address == m.peer : p.destination.address == m.peer;
+}
+
+bool has_arrived(const CapturedPacket& p, const Direction& d, const Move& m) {
+  if (p.place != d.receiver || p.outgoing) return false;
+  if (!d.from_peer) return p.destination.address == m.peer;
+  if (p.source.address != m.peer) return false;
+  return p.destination.address == m.new_address ||
+         (p.destination.address == m.old_address && p.at <= m.t0);
+}
+
+/// Sequence numbers between the first that arrived and the last that should have, that did not.
+/// What the sender sent in the last kTail may still be on its way, unless something later arrived.
+std::uint32_t count_lost(const std::vector<CapturedPacket>& packets, const Direction& d,
+                         const Move& m, const Stream& stream) {
+  std::uint32_t lost = 0;
+  for (const auto& [ssrc, sequence_numbers] : stream.arrived) {
+    std::optional<std::uint16_t> first;
+    std::uint16_t span = 0;  // from `first` to the last one, in sequence numbers
+    auto extend = [&](std::uint16_t sequence) {
+      const auto ahead = static_cast<std::uint16_t>(sequence - *first);
+      if (ahead < 0x8000 && ahead > span) span = ahead;
+    };
+    for (const auto& p : packets) {
+      const RtpInfo* rtp = rtp_of(p);
+      if (rtp == nullptr || rtp->ssrc != ssrc || p.at < m.t0 - kLead || p.at >= m.end) continue;
+      if (has_arrived(p, d, m)) {
+        if (!first) first = rtp->sequence;
+        extend(rtp->sequence);
+      } else if (first && is_sent(p, d, m) && p.at < m.end - kTail) {
+        extend(rtp->sequence);
+      }
+    }
+    if (!first) continue;  // a stream that had ended before
+    std::uint32_t present = 0;
+    for (const std::uint16_t sequence : sequence_numbers) {
+      if (static_cast<std::uint16_t>(sequence - *first) <= span) ++present;
+    }
+    lost += std::uint32_t{span} + 1 - present;
+  }
+  return lost;
+}
+
+Stream follow(const std::vector<CapturedPacket>& packets, const Direction& d, const Move& m) {
+  Stream stream;
+  for (const auto& p : packets) {
+    const RtpInfo* rtp = rtp_of(p);
+    if (rtp == nullptr || p.at < m.t0 - kHistory || p.at >= m.end || !has_arrived(p, d, m)) {
+      continue;
+    }
+    const bool is_new = stream.arrived[rtp->ssrc].insert(rtp->sequence).second;
+    if (is_new && p.at >= m.t0 - kLead) stream.arrivals.push_back(p.at);
+  }
+  stream.lost = count_lost(packets, d, m, stream);
+  return stream;
+}
+
+Duration longest_silence(const std::vector<TimePoint>& arrivals, const Move& m) {
+  Duration longest{};
+  TimePoint previous = m.t0 - kLead;
+  for (const TimePoint at : arrivals) {
+    if (at > m.t0 && previous <= m.t0 + kSilenceWindow) longest = std::max(longest, at - previous);
+    previous = at;
+  }
+  if (previous <= m.t0 + kSilenceWindow) longest = std::max(longest, m.end - previous);
+  return longest;
+}
+
+bool flows_at_end(const std::vector<TimePoint>& arrivals, const Move& m) {
+  const auto recent = std::count_if(arrivals.begin(), arrivals.end(),
+                                    [&](TimePoint at) { return at >= m.end - kTail; });
+  return static_cast<std::size_t>(recent) >= kTailPackets;
+}
+
+bool mentions(const std::string& contact, const IpAddress& address) {
+  return contact.find("@" + address.to_uri_host() + ":") != std::string::npos ||
+         contact.find("@" + address.to_uri_host() + ">") != std::string::npos ||
+         contact.find("@" + address.to_uri_host() + ";") != std::string::npos;
+}
+
+/// The first 200 arriving at the phone for a request of one of `methods` that the phone sent after
+/// T0 with the new contact.
+std::optional<Duration> first_ok(const std::vector<CapturedPacket>& packets, const Move& m,
+                                 const std::set<std::string>& methods) {
+  std::set<std::pair<std::string, std::uint32_t>> asked;
+  for (const auto& p : packets) {
+    const SipInfo* sip = sip_of(p);
+    if (sip == nullptr || p.place != Place::Phone || p.at <= m.t0 || p.at >= m.end) continue;
+    if (!methods.contains(sip->method)) continue;
+    const std::pair key{sip->call_id, sip->cseq};
+    if (sip->request && p.outgoing && mentions(sip->contact, m.new_address)) asked.insert(key);
+    if (!sip->request && !p.outgoing && sip->status == 200 && asked.contains(key) &&
+        p.destination.address == m.new_address) {
+      return p.at - m.t0;
+    }
+  }
+  return {};
+}
+
+std::optional<Duration> first_rtp(const std::vector<CapturedPacket>& packets, const Move& m,
+                                  bool outgoing) {
+  std::set<std::pair<std::uint32_t, std::uint16_t>> heard_before;
+  for (const auto& p : packets) {
+    const RtpInfo* rtp = rtp_of(p);
+    if (rtp == nullptr || p.place != Place::Phone || p.outgoing != outgoing || p.at >= m.end) {
+      continue;
+    }
+    const std::pair key{rtp->ssrc, rtp->sequence};
+    if (p.at <= m.t0) {
+      heard_before.insert(key);
+      continue;
+    }
+    const IpAddress& ours = outgoing ? p.source.address : p.destination.address;
+    if (ours == m.new_address && (outgoing || !heard_before.contains(key))) return p.at - m.t0;
+  }
+  return {};
+}
+
+template <typename T>
+T middle(std::vector<T> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half]
+                                : static_cast<T>((values[half - 1] + values[half]) / 2);
+}
+
+}  // namespace
+
+MoveFigures analyse(const std::vector<CapturedPacket>& packets, const Move& m) {
+  MoveFigures f;
+  if (m.detected) f.detect = *m.detected - m.t0;
+  f.first_rtp_tx = first_rtp(packets, m, true);
+  f.registered = first_ok(packets, m, {"REGISTER"});
+  f.answered = first_ok(packets, m, {"INVITE", "UPDATE"});
+  f.audible = first_rtp(packets, m, false);
+  const Stream down = follow(packets, {Place::Far, Place::Phone, true}, m);
+  const Stream up = follow(packets, {Place::Phone, Place::Far, false}, m);
+  f.silence_down = longest_silence(down.arrivals, m);
+  f.silence_up = longest_silence(up.arrivals, m);
+  f.lost_down = down.lost;
+  f.lost_up = up.lost;
+  f.survived = m.call_up && flows_at_end(down.arrivals, m) && flows_at_end(up.arrivals, m);
+  return f;
+}
+
+Limits limits_for(Duration rtt, Duration packet_time) {
+  return {rtt + 2 * packet_time, 2 * packet_time};
+}
+
+std::vector<std::string> failures(const MoveFigures& f, const Limits& limits) {
+  std::vector<std::string> why;
+  if (!f.survived) why.emplace_back("the call did not survive");
+  if (!f.detect) why.emplace_back("the change was not detected");
+  if (!f.registered) why.emplace_back("not registered from the new address");
+  if (!f.answered) why.emplace_back("no answer to the refresh of the call");
+  auto hold = [&why](const char* what, Duration seen, Duration limit) {
+    if (seen <= limit) return;
+    why.push_back(
+        fmt::format("{} for {:.1f} ms, limit {:.1f} ms", what, to_ms(seen), to_ms(limit)));
+  };
+  hold("silence from the peer", f.silence_down, limits.silence_down);
+  hold("silence towards the peer", f.silence_up, limits.silence_up);
+  return why;
+}
+
+MoveFigures median(const std::vector<MoveFigures>& moves) {
+  MoveFigures result;
+  if (moves.empty()) return result;
+  auto times = [&](std::optional<Duration> MoveFigures::*field) -> std::optional<Duration> {
+    std::vector<Duration::rep> values;
+    for (const auto& move : moves) {
+      if (!(move.*field)) return {};
+      values.push_back((move.*field)->count());
+    }
+    return Duration{middle(values)};
+  };
+  auto durations = [&](Duration MoveFigures::*field) {
+    std::vector<Duration::rep> values;
+    for (const auto& move : moves) values.push_back((move.*field).count());
+    return Duration{middle(values)};
+  };
+  auto counts = [&](std::uint32_t MoveFigures::*field) {
+    std::vector<std::uint32_t> values;
+    for (const auto& move : moves) values.push_back(move.*field);
+    return middle(values);
+  };
+  result.detect = times(&MoveFigures::detect);
+  result.first_rtp_tx = times(&MoveFigures::first_rtp_tx);
+  result.registered = times(&MoveFigures::registered);
+  result.answered = times(&MoveFigures::answered);
+  result.audible = times(&MoveFigures::audible);
+  result.silence_down = durations(&MoveFigures::silence_down);
+  result.silence_up = durations(&MoveFigures::silence_up);
+  result.lost_down = counts(&MoveFigures::lost_down);
+  result.lost_up = counts(&MoveFigures::lost_up);
+  result.survived =
+      std::all_of(moves.begin(), moves.end(), [](const auto& m) { return m.survived; });
+  return result;
+}
+
+}  // namespace godwit::lab

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From captured packets to the figures of one move. Pure. Everything but `detect` comes from the
+// arrival and departure of packets as the two namespaces' kernels saw them, never from what the
+// parties say about themselves. A packet that arrives twice is counted once, at its first arrival;
+// one that arrives for an address that the phone has lost has not arrived.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "godwit/address.hpp"
+#include "godwit/time.hpp"
+#include "lab/packet.hpp"
+
+namespace godwit::lab {
+
+/// What is known of a move apart from packets.
+struct Move {
+  int number = 0;
+  std::string from;  ///< "wifi"
+  std::string to;
+  IpAddress old_address;
+  IpAddress new_address;
+  IpAddress peer;  ///< The callee's address.
+  TimePoint t0;    ///< Right before the kernel was told to delete the old address.
+  TimePoint end;   ///< Nothing from here on belongs to this move.
+  std::optional<TimePoint> detected;  ///< By the phone's own event.
+  bool call_up = false;               ///< At `end`, by both parties' word.
+};
+
+/// All since T0 unless said otherwise; absent: it did not happen.
+struct MoveFigures {
+  std::optional<Duration> detect;
+  std::optional<Duration> first_rtp_tx;  ///< First RTP leaving from the new address.
+  std::optional<Duration> registered;    ///< 200 to a REGISTER with the new contact, at the phone.
+  std::optional<Duration> answered;      ///< 200 to a re-INVITE or UPDATE with it, at the phone.
+  std::optional<Duration> audible;       ///< First new RTP from the peer at the new address.
+  /// Longest time without new RTP arriving, of the pauses that end after T0 and begin before
+  /// T0 + kSilenceWindow. Up to `end` where nothing arrived any more.
+  Duration silence_down{};
+  Duration silence_up{};
+  std::uint32_t lost_down = 0;  ///< RTP sequence numbers sent that never arrived.
+  std::uint32_t lost_up = 0;
+  bool survived = false;  ///< call_up, and RTP still arriving in both directions before `end`.
+};
+
+inline constexpr Duration kSilenceWindow = std::chrono::seconds(2);
+
+/// `packets` in order of time.
+MoveFigures analyse(const std::vector<CapturedPacket>& packets, const Move& move);
+
+/// What the figures are held to: issue "physics" and the packet time of 20 ms.
+struct Limits {
+  Duration silence_down;
+  Duration silence_up;
+};
+Limits limits_for(Duration rtt, Duration packet_time = std::chrono::milliseconds(20));
+
+/// Why a move fails its limits, one clause each; empty: it passes.
+std::vector<std::string> failures(const MoveFigures& figures, const Limits& limits);
+
+/// Field by field over several moves; of the counts too. A time is absent unless all moves have it.
+MoveFigures median(const std::vector<MoveFigures>& moves);
+
+}  // namespace godwit::lab

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the laboratory notes of one captured IP packet. Parsed here, apart from the library's wire
+// layer, so that an error there cannot hide itself from the measurement. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+
+#include "godwit/address.hpp"
+#include "godwit/time.hpp"
+
+namespace godwit::lab {
+
+enum class Place : std::uint8_t { Phone, Far };
+
+struct RtpInfo {
+  std::uint32_t ssrc = 0;
+  std::uint16_t sequence = 0;
+  std::uint8_t payload_type = 0;
+};
+
+struct SipInfo {
+  bool request = false;
+  std::string method;  ///< Of the request, or of the CSeq that a response answers.
+  int status = 0;      ///< Responses only.
+  std::uint32_t cseq = 0;
+  std::string call_id;
+  std::string contact;     ///< The value of the first Contact header, empty if none.
+  bool in_dialog = false;  ///< To has a tag.
+};
+
+struct CapturedPacket {
+  TimePoint at;
+  Place place = Place::Phone;
+  bool outgoing = false;  ///< Sent by that namespace's kernel; else arrived.
+  Endpoint source;
+  Endpoint destination;
+  std::variant<RtpInfo, SipInfo> content;
+};
+
+/// The UDP datagram in an IP packet, if it looks like RTP or SIP; `at`, `place` and `outgoing` are
+/// left to the caller. First fragments count, later ones do not.
+std::optional<CapturedPacket> parse_packet(std::span<const std::uint8_t> ip_packet);
+
+}  // namespace godwit::lab
