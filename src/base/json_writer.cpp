@@ -119,4 +119,14 @@ JsonWriter& JsonWriter::value(double number) {
   return literal(text == "-0" ? "0" : text);
 }
 
+std::string snake_case(std::string_view enumerator) {
+  std::string out;
+  for (const char c : enumerator) {
+    const bool upper = c >= 'A' && c <= 'Z';
+    if (upper && !out.empty()) out += '_';
+    out += upper ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return out;
+}
+
 }  // namespace godwit

@@ -32,6 +32,8 @@ class JsonWriter {
   /// As milliseconds; name the member `…_ms`.
   JsonWriter& value(Duration time) { return value(to_ms(time)); }
   JsonWriter& null() { return literal("null"); }
+  /// `json` must be one JSON value; it goes in as it is.
+  JsonWriter& raw(std::string_view json) { return literal(json); }
 
   template <std::integral T>
   JsonWriter& value(T number) {
@@ -58,5 +60,8 @@ class JsonWriter {
 
   std::string text_;
 };
+
+/// An enumerator's name as the JSON output spells it: "EarlyMedia" -> "early_media".
+std::string snake_case(std::string_view enumerator);
 
 }  // namespace godwit

@@ -7,7 +7,7 @@ namespace godwit {
 namespace {
 
 void write(JsonWriter& json, const IpChangeStep& step) {
-  json.begin_object().member("kind", to_string(step.kind));
+  json.begin_object().member("kind", snake_case(to_string(step.kind)));
   if (step.account) json.member("account", step.account.value());
   if (step.call) json.member("call", step.call.value());
   json.member("started_ms", step.started);
@@ -67,7 +67,7 @@ std::string IpChangeReport::to_json() const {
   json.begin_object().member("generation", generation.value());
   json.member("detected_at_ms", detected_at.time_since_epoch());
   json.key("causes").begin_array();
-  for (const ChangeCause cause : causes) json.value(to_string(cause));
+  for (const ChangeCause cause : causes) json.value(snake_case(to_string(cause)));
   json.end_array().member("decision", decision);
   json.key("steps").begin_array();
   for (const IpChangeStep& step : steps) write(json, step);

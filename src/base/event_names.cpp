@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "godwit/event.hpp"
+
+namespace godwit {
+
+const char* to_string(Codec codec) {
+  switch (codec) {
+    case Codec::Pcmu: return "Pcmu";
+    case Codec::Pcma: return "Pcma";
+  }
+  return "?";
+}
+
+const char* to_string(RegistrationState state) {
+  switch (state) {
+    case RegistrationState::Unregistered: return "Unregistered";
+    case RegistrationState::Registering: return "Registering";
+    case RegistrationState::Registered: return "Registered";
+    case RegistrationState::Failed: return "Failed";
+    case RegistrationState::Suspended: return "Suspended";
+  }
+  return "?";
+}
+
+const char* to_string(CallState state) {
+  switch (state) {
+    case CallState::Calling: return "Calling";
+    case CallState::Incoming: return "Incoming";
+    case CallState::Ringing: return "Ringing";
+    case CallState::EarlyMedia: return "EarlyMedia";
+    case CallState::Confirmed: return "Confirmed";
+    case CallState::Ended: return "Ended";
+  }
+  return "?";
+}
+
+const char* to_string(MediaDirection direction) {
+  switch (direction) {
+    case MediaDirection::SendRecv: return "SendRecv";
+    case MediaDirection::SendOnly: return "SendOnly";
+    case MediaDirection::RecvOnly: return "RecvOnly";
+    case MediaDirection::Inactive: return "Inactive";
+  }
+  return "?";
+}
+
+}  // namespace godwit

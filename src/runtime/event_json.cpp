@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/json_writer.hpp"
+#include "godwit/event.hpp"
+
+namespace godwit {
+namespace {
+
+/// Each event's own members; what is empty or zero because it does not apply is left out.
+struct Members {
+  JsonWriter& json;
+  TimePoint at;
+
+  void begin(std::string_view name) {
+    json.begin_object().member("event", name).member("t_ms", at.time_since_epoch());
+  }
+  void status(int code, const std::string& reason) {
+    if (code != 0) json.member("status", code);
+    if (!reason.empty()) json.member("reason", reason);
+  }
+  template <typename Enum>
+  void name(std::string_view key, Enum value) {
+    json.member(key, snake_case(to_string(value)));
+  }
+
+  void operator()(const RegistrationChanged& event) {
+    begin("registration");
+    json.member("account", event.account.value());
+    name("state", event.state);
+    status(event.status, event.reason);
+    if (!event.contact.empty()) json.member("contact", event.contact);
+    if (event.expires.count() != 0) json.member("expires_s", event.expires.count());
+  }
+  void operator()(const IncomingCall& event) {
+    begin("incoming_call");
+    json.member("call", event.call.value()).member("account", event.account.value());
+    json.member("from", event.from);
+    if (!event.from_display_name.empty()) {
+      json.member("from_display_name", event.from_display_name);
+    }
+    json.member("to", event.to);
+  }
+  void operator()(const CallStateChanged& event) {
+    begin("call_state");
+    json.member("call", event.call.value());
+    name("state", event.state);
+    status(event.status, event.reason);
+  }
+  void operator()(const CallMediaChanged& event) {
+    begin("call_media");
+    json.member("call", event.call.value()).member("local", event.local.to_string());
+    json.member("remote", event.remote.to_string());
+    name("codec", event.codec);
+    name("direction", event.direction);
+    json.member("held_by_us", event.held_by_us).member("held_by_peer", event.held_by_peer);
+  }
+  void operator()(const CallStatistics& event) {
+    begin("call_statistics");
+    json.member("call", event.call.value()).member("packets_sent", event.packets_sent);
+    json.member("packets_received", event.packets_received);
+    json.member("packets_lost", event.packets_lost).member("jitter_ms", event.jitter_ms);
+  }
+  void operator()(const NetworkAvailability& event) {
+    begin("network");
+    json.member("available", event.available);
+  }
+  void operator()(const IpChangeDetected& event) {
+    begin("ip_change_detected");
+    json.member("generation", event.generation.value());
+    json.key("causes").begin_array();
+    for (const ChangeCause cause : event.causes) json.value(snake_case(to_string(cause)));
+    json.end_array().member("decision", event.decision);
+  }
+  void operator()(const IpChangeProgress& event) {
+    begin("ip_change_progress");
+    json.member("generation", event.generation.value());
+    name("kind", event.step.kind);
+    if (event.step.account) json.member("account", event.step.account.value());
+    if (event.step.call) json.member("call", event.step.call.value());
+    json.member("started_ms", event.step.started);
+    if (event.step.ended) json.member("ended_ms", *event.step.ended);
+    json.member("ok", event.step.ok);
+    if (event.step.status != 0) json.member("status", event.step.status);
+    if (!event.step.detail.empty()) json.member("detail", event.step.detail);
+  }
+  void operator()(const IpChangeCompleted& event) {
+    begin("ip_change_completed");
+    json.key("report").raw(event.report.to_json());
+  }
+  void operator()(const Warning& event) {
+    begin("warning");
+    json.member("text", event.text);
+  }
+};
+
+}  // namespace
+
+std::string to_json(const Event& event, TimePoint at) {
+  JsonWriter json;
+  std::visit(Members{json, at}, event);
+  json.end_object();
+  return json.take();
+}
+
+}  // namespace godwit
