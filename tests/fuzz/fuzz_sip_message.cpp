@@ -3,7 +3,9 @@
 // Any bytes as a SIP message: parsed, every typed header walked, an answer written and parsed
 // again. What must hold besides memory safety is asserted.
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
+#include <source_location>
 #include <string>
 
 #include "wire/sip/auth.hpp"
@@ -16,8 +18,11 @@ namespace {
 using namespace godwit;
 using namespace godwit::wire;
 
-void require(bool condition) {
-  if (!condition) std::abort();
+// Says which one failed, for a fuzz build has no symboliser of its own.
+void require(bool condition, std::source_location where = std::source_location::current()) {
+  if (condition) return;
+  std::fprintf(stderr, "requirement failed at line %u\n", static_cast<unsigned>(where.line()));
+  std::abort();
 }
 
 bool within(std::string_view part, std::string_view whole) {
@@ -111,8 +116,8 @@ void answer(const Message& request) {
   require(response.has_value());
   require(response->status() == 200 && response->body() == "hello");
   require(response->flaw() == ParseFlaw::None);
-  require(call_id_of(*response) == call_id_of(request));
   if (sound) {
+    require(call_id_of(*response) == call_id_of(request));
     require(!validate(*response));
     require(!to_tag_of(*response).empty());
     require(from_tag_of(*response) == from_tag_of(request));
@@ -122,7 +127,7 @@ void answer(const Message& request) {
     const auto again = Message::parse(serialise(companion, top_via_text(request), {}));
     require(again.has_value());
     if (sound && request.method() != Method::Ack) require(!validate(*again));
-    require(top_via_text(*again) == top_via_text(request));
+    if (sound) require(top_via_text(*again) == top_via_text(request));
   }
 }
 
