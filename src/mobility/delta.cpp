@@ -109,16 +109,24 @@ void compare_links(const NetworkSnapshot& before, const NetworkSnapshot& after, 
   }
 }
 
-std::string_view identity_part(std::string_view identity, std::string_view name) {
+// "gw4/10.1.0.1=02:…": kind "gw4", name "gw4/10.1.0.1".
+struct IdentityPart {
+  std::string_view kind;
+  std::string_view name;
+  std::string_view value;
+};
+
+std::vector<IdentityPart> identity_parts(std::string_view identity) {
+  std::vector<IdentityPart> out;
   while (!identity.empty()) {
     const std::string_view part = identity.substr(0, identity.find(';'));
-    if (part.size() > name.size() && part.substr(0, name.size()) == name &&
-        part[name.size()] == '=') {
-      return part.substr(name.size() + 1);
+    const std::string_view name = part.substr(0, part.find('='));
+    if (name.size() < part.size()) {
+      out.push_back({name.substr(0, name.find('/')), name, part.substr(name.size() + 1)});
     }
     identity.remove_prefix(std::min(identity.size(), part.size() + 1));
   }
-  return {};
+  return out;
 }
 
 }  // namespace
@@ -143,17 +151,22 @@ bool is_online(const NetworkSnapshot& snapshot) {
 
 bool is_other_network(std::string_view before, std::string_view after) {
   if (before.empty() || after.empty()) return false;
-  if (before.find('=') == std::string_view::npos || after.find('=') == std::string_view::npos) {
-    return before != after;
-  }
-  while (!before.empty()) {
-    const std::string_view part = before.substr(0, before.find(';'));
-    const std::size_t equals = part.find('=');
-    if (equals != std::string_view::npos) {
-      const std::string_view now = identity_part(after, part.substr(0, equals));
-      if (!now.empty() && now != part.substr(equals + 1)) return true;
+  const std::vector<IdentityPart> old_parts = identity_parts(before);
+  const std::vector<IdentityPart> new_parts = identity_parts(after);
+  if (old_parts.empty() || new_parts.empty()) return before != after;
+  for (const IdentityPart& old_part : old_parts) {
+    bool same_kind = false;
+    bool same_name = false;
+    for (const IdentityPart& part : new_parts) {
+      if (part.kind != old_part.kind) continue;
+      same_kind = true;
+      // One of several routers may leave and another come; but none may become another machine.
+      const bool kept = std::any_of(old_parts.begin(), old_parts.end(),
+                                    [&](const auto& o) { return o.name == part.name; });
+      same_name = same_name || kept;
+      if (part.name == old_part.name && part.value != old_part.value) return true;
     }
-    before.remove_prefix(std::min(before.size(), part.size() + 1));
+    if (same_kind && !same_name) return true;
   }
   return false;
 }

@@ -56,8 +56,10 @@ bool has_family(const NetworkSnapshot& snapshot, Family family);
 bool is_running(const NetworkInterface& interface);
 
 /// Whether two link identities contradict each other. An unknown (empty) one contradicts nothing.
-/// An identity may have parts, "gw4=02:00:…;gw6=02:00:…": only parts of the same name are compared,
-/// for one router may be known before the other.
+/// An identity is any text, or has parts "kind=value" or "kind/name=value" with ';' between them,
+/// as in "gw4/10.1.0.1=02:00:…;gw6/fe80::1=02:00:…". Two of those differ if a part of one name has
+/// two values, or if both have parts of a kind but none of the same name: one router of several may
+/// be known later, but not all be replaced.
 bool is_other_network(std::string_view before, std::string_view after);
 
 }  // namespace godwit::mobility
