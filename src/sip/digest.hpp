@@ -110,26 +110,37 @@ class DigestClient {
   void forget(const Endpoint& server);
 
  private:
-  /// The last challenge of one realm at one server.
+  /// The last challenge of one realm at one server. Texts as they stand between the quotes of the
+  /// challenge, escapes included: the digest is computed over that form, and it is sent back so.
   struct Realm {
     Endpoint server;
-    bool proxy;
+    bool proxy = false;
     std::string realm;
     std::string nonce;
-    std::string opaque;
-    bool has_opaque;
-    bool qop_auth;        ///< False: RFC 2069 style.
-    bool algorithm_said;  ///< Echoed only if the challenge named it: old servers choke on it.
-    DigestAlgorithm algorithm;
-    std::uint32_t nonce_count;
-    std::string session_cnonce;  ///< -sess: A1 is bound to the first cnonce.
-    std::uint64_t last_used;
+    std::optional<std::string> opaque;
+    DigestAlgorithm algorithm = DigestAlgorithm::Md5;
+    bool algorithm_named =
+        false;              ///< Echoed only then: RFC 2069 servers do not know the parameter.
+    bool qop_auth = false;  ///< False: RFC 2069 style.
+    std::uint32_t nonce_count = 0;
+    std::string session_cnonce;  ///< -sess: one for the life of the nonce, for A1 is bound to it.
+    std::uint64_t last_used = 0;
+  };
+  /// What is to be done about one challenged realm.
+  struct Finding {
+    bool proxy = false;
+    std::string realm;
+    std::optional<Realm> answerable;  ///< By the first challenge that we can answer.
+    bool stale = false;
+    ChallengeOutcome obstacle;  ///< Why not, of the first that we cannot.
   };
 
+  std::vector<Finding> read_challenges(const wire::Message& response, const Endpoint& server) const;
   const DigestCredentials* find_credentials(std::string_view realm,
                                             DigestAlgorithm algorithm) const;
   Realm* find(const Endpoint& server, bool proxy, std::string_view realm);
   void remember(Realm realm);
+  void drop(const Endpoint& server, bool proxy, std::string_view realm);
   std::string answer(Realm& realm, const DigestCredentials& credentials, std::string_view method,
                      std::string_view uri);
 
@@ -139,5 +150,9 @@ class DigestClient {
   std::vector<Realm> realms_;
   std::uint64_t uses_ = 0;
 };
+
+/// The hash of `text` in lower-case hex (RFC 7616 §3.4); the plain one for the -sess variants.
+/// Empty if the system's crypto library refuses the algorithm, as MD5 in FIPS mode.
+std::string digest_hash(DigestAlgorithm algorithm, std::string_view text);
 
 }  // namespace godwit::sip

@@ -41,8 +41,8 @@ struct TransactionTimers {
   /// final, response.
   std::optional<Duration> timeout;
 
-  /// Values of the RFC for a T1 of `rtt`, but never under `kMinT1`: a T1 below the true round trip
-  /// only adds load.
+  /// The RFC's values, but a T1 of `rtt`, within [kMinT1, 500 ms]: one below the true round trip
+  /// only adds load, and round trips are estimated.
   static TransactionTimers from_rtt(Duration rtt);
   static constexpr Duration kMinT1 = std::chrono::milliseconds(100);
 };

@@ -69,10 +69,10 @@ class TransactionLayer {
 
   // --- server ---
 
-  /// Sends a response; the draft's Via, as everything copied from the request, is filled in here.
-  /// A provisional one replaces what retransmissions of the request are answered with. A further
-  /// 2xx to an INVITE in Accepted is sent as it is (RFC 6026 §8.7). WrongState after a final one,
-  /// NotFound once the transaction has ended.
+  /// Sends a response made by wire::make_response; `received` and `rport` of its top Via are filled
+  /// in here. A provisional one replaces what retransmissions of the request are answered with. A
+  /// further 2xx to an INVITE in Accepted is sent as it is (RFC 6026 §8.7). WrongState after a
+  /// final one, NotFound once the transaction has ended.
   Result<void> respond(ServerTransactionId transaction, const wire::ResponseDraft& draft,
                        const std::string& contact_value, TimePoint now);
   /// Sends the last response again as it was, e.g. a 2xx without an ACK. WrongState if there is
@@ -109,6 +109,11 @@ class TransactionLayer {
 
   std::optional<TransactionEvent> poll_event();
   std::optional<Transmit> poll_transmit();
+
+  /// The live transaction that a message belongs to, as `on_message` finds it (RFC 3261 §17.1.3,
+  /// §17.2.3): one look-up, whatever their number. An ACK or CANCEL belongs to its INVITE here.
+  std::optional<ClientTransactionId> match_response(const wire::Message& response) const;
+  std::optional<ServerTransactionId> match_request(const wire::Message& request) const;
 
   std::size_t live_client() const;
   std::size_t live_server() const;

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sip/digest.hpp"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "wire/sip/auth.hpp"
+#include "wire/sip/message.hpp"
+#include "wire/sip/uri.hpp"
+
+namespace godwit::sip {
+
+namespace {
+
+/// A challenge with more than this in one parameter is no honest one, and we would have to repeat
+/// it in every request.
+constexpr std::size_t kMaxParameter = 1'024;
+/// Header lines looked at in one response, and realms answered.
+constexpr std::size_t kMaxChallengeLines = 16;
+
+constexpr std::array kAlgorithms = {DigestAlgorithm::Md5,        DigestAlgorithm::Md5Sess,
+                                    DigestAlgorithm::Sha256,     DigestAlgorithm::Sha256Sess,
+                                    DigestAlgorithm::Sha512_256, DigestAlgorithm::Sha512_256Sess};
+
+bool is_session(DigestAlgorithm algorithm) {
+  return algorithm == DigestAlgorithm::Md5Sess || algorithm == DigestAlgorithm::Sha256Sess ||
+         algorithm == DigestAlgorithm::Sha512_256Sess;
+}
+
+DigestAlgorithm base_of(DigestAlgorithm algorithm) {
+  switch (algorithm) {
+    case DigestAlgorithm::Md5:
+    case DigestAlgorithm::Md5Sess: return DigestAlgorithm::Md5;
+    case DigestAlgorithm::Sha256:
+    case DigestAlgorithm::Sha256Sess: return DigestAlgorithm::Sha256;
+    case DigestAlgorithm::Sha512_256:
+    case DigestAlgorithm::Sha512_256Sess: return DigestAlgorithm::Sha512_256;
+  }
+  return DigestAlgorithm::Md5;
+}
+
+const EVP_MD* evp_of(DigestAlgorithm algorithm) {
+  switch (base_of(algorithm)) {
+    case DigestAlgorithm::Sha256:
+    case DigestAlgorithm::Sha256Sess: return EVP_sha256();
+    case DigestAlgorithm::Sha512_256:
+    case DigestAlgorithm::Sha512_256Sess: return EVP_sha512_256();
+    case DigestAlgorithm::Md5:
+    case DigestAlgorithm::Md5Sess: break;
+  }
+  return EVP_md5();
+}
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+bool same_token(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return lower(x) == lower(y); });
+}
+
+/// RFC 7616 §3.3: no algorithm means MD5.
+std::optional<DigestAlgorithm> parse_algorithm(std::string_view text) {
+  if (text.empty()) return DigestAlgorithm::Md5;
+  for (const DigestAlgorithm algorithm : kAlgorithms) {
+    if (same_token(text, to_string(algorithm))) return algorithm;
+  }
+  return std::nullopt;
+}
+
+/// What stands between the quotes when `text` is sent as a quoted-string.
+std::string escaped(std::string_view text) {
+  const std::string quoted = wire::quote(text);
+  return quoted.substr(1, quoted.size() - 2);
+}
+
+std::string join(std::initializer_list<std::string_view> parts) {
+  std::string text;
+  for (const std::string_view part : parts) {
+    if (!text.empty() || part.data() != parts.begin()->data()) text += ':';
+    text += part;
+  }
+  return text;
+}
+
+std::string nonce_count_text(std::uint32_t count) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string text(8, '0');
+  for (std::size_t i = 8; i-- > 0; count >>= 4U) text[i] = kHex[count & 0xfU];
+  return text;
+}
+
+/// For logs and error texts: a realm is the server's text and may be long.
+std::string shown(std::string_view realm) {
+  std::string text(realm.substr(0, 64));
+  for (char& c : text) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return '"' + text + '"';
+}
+
+}  // namespace
+
+const char* to_string(DigestAlgorithm algorithm) {
+  switch (algorithm) {
+    case DigestAlgorithm::Md5: return "MD5";
+    case DigestAlgorithm::Md5Sess: return "MD5-sess";
+    case DigestAlgorithm::Sha256: return "SHA-256";
+    case DigestAlgorithm::Sha256Sess: return "SHA-256-sess";
+    case DigestAlgorithm::Sha512_256: return "SHA-512-256";
+    case DigestAlgorithm::Sha512_256Sess: return "SHA-512-256-sess";
+  }
+  return "?";
+}
+
+const char* to_string(ChallengeVerdict verdict) {
+  switch (verdict) {
+    case ChallengeVerdict::Retry: return "Retry";
+    case ChallengeVerdict::Rejected: return "Rejected";
+    case ChallengeVerdict::NoCredentials: return "NoCredentials";
+    case ChallengeVerdict::Unsupported: return "Unsupported";
+  }
+  return "?";
+}
+
+std::string digest_hash(DigestAlgorithm algorithm, std::string_view text) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
+  unsigned int length = 0;
+  if (EVP_Digest(text.data(), text.size(), bytes.data(), &length, evp_of(algorithm), nullptr) !=
+      1) {
+    return {};
+  }
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string hex;
+  hex.reserve(2 * length);
+  for (unsigned int i = 0; i < length; ++i) {
+    hex += kHex[bytes[i] >> 4U];
+    hex += kHex[bytes[i] & 0xfU];
+  }
+  return hex;
+}
+
+DigestClient::DigestClient(Random& random, Log& log, std::vector<DigestCredentials> credentials)
+    : random_(random), log_(log), credentials_(std::move(credentials)) {}
+
+void DigestClient::set_credentials(std::vector<DigestCredentials> credentials) {
+  credentials_ = std::move(credentials);
+  realms_.clear();
+}
+
+const DigestCredentials* DigestClient::find_credentials(std::string_view realm,
+                                                        DigestAlgorithm algorithm) const {
+  const DigestCredentials* for_any = nullptr;
+  for (const DigestCredentials& candidate : credentials_) {
+    if (!candidate.ha1.empty() && base_of(candidate.ha1_algorithm) != base_of(algorithm)) continue;
+    if (candidate.realm.empty()) {
+      if (for_any == nullptr) for_any = &candidate;
+    } else if (escaped(candidate.realm) == realm) {
+      return &candidate;
+    }
+  }
+  return for_any;
+}
+
+DigestClient::Realm* DigestClient::find(const Endpoint& server, bool proxy,
+                                        std::string_view realm) {
+  for (Realm& known : realms_) {
+    if (known.server == server && known.proxy == proxy && known.realm == realm) return &known;
+  }
+  return nullptr;
+}
+
+void DigestClient::remember(Realm realm) {
+  realm.last_used = ++uses_;
+  if (Realm* known = find(realm.server, realm.proxy, realm.realm)) {
+    // Two requests in flight may bring the same challenge: its nonce count must not start anew.
+    if (known->nonce == realm.nonce && known->algorithm == realm.algorithm) return;
+    *known = std::move(realm);
+    return;
+  }
+  if (realms_.size() < kMaxRealms) {
+    realms_.push_back(std::move(realm));
+    return;
+  }
+  *std::min_element(realms_.begin(), realms_.end(), [](const Realm& a, const Realm& b) {
+    return a.last_used < b.last_used;
+  }) = std::move(realm);
+}
+
+void DigestClient::drop(const Endpoint& server, bool proxy, std::string_view realm) {
+  std::erase_if(realms_, [&](const Realm& known) {
+    return known.server == server && known.proxy == proxy && known.realm == realm;
+  });
+}
+
+void DigestClient::forget(const Endpoint& server) {
+  std::erase_if(realms_, [&server](const Realm& known) { return known.server == server; });
+}
+
+std::vector<DigestClient::Finding> DigestClient::read_challenges(const wire::Message& response,
+                                                                 const Endpoint& server) const {
+  std::vector<Finding> findings;
+  const auto finding_for = [&findings](bool proxy, std::string_view realm) -> Finding& {
+    for (Finding& finding : findings) {
+      if (finding.proxy == proxy && finding.realm == realm) return finding;
+    }
+    findings.push_back(Finding{.proxy = proxy,
+                               .realm = std::string(realm),
+                               .answerable = std::nullopt,
+                               .obstacle = {ChallengeVerdict::Retry, {}}});
+    return findings.back();
+  };
+
+  std::size_t lines = 0;
+  for (std::size_t i = 0; i < response.header_count() && lines < kMaxChallengeLines; ++i) {
+    const wire::HeaderView header = response.header(i);
+    const bool proxy = header.id == wire::HeaderId::ProxyAuthenticate;
+    if (!proxy && header.id != wire::HeaderId::WwwAuthenticate) continue;
+    ++lines;
+    const auto challenge = wire::Challenge::parse(header.value);
+    Finding& finding =
+        finding_for(proxy, challenge ? challenge->realm.substr(0, kMaxParameter) : "");
+    if (finding.answerable) continue;  // RFC 8760 §2.4: the topmost one that we support.
+    const auto obstacle = [&finding](ChallengeVerdict verdict, std::string detail) {
+      if (finding.obstacle.verdict == ChallengeVerdict::Retry) {
+        finding.obstacle = {verdict, std::move(detail)};
+      }
+    };
+
+    if (!challenge) {
+      obstacle(ChallengeVerdict::Unsupported, "the server's challenge is malformed");
+      continue;
+    }
+    const std::string where = "realm " + shown(challenge->realm);
+    if (!challenge->is_digest()) {
+      obstacle(ChallengeVerdict::Unsupported,
+               where + " wants the scheme " + shown(challenge->scheme) + ", not Digest");
+      continue;
+    }
+    if (challenge->realm.size() > kMaxParameter || challenge->nonce.size() > kMaxParameter ||
+        challenge->opaque.value_or("").size() > kMaxParameter) {
+      obstacle(ChallengeVerdict::Unsupported, where + " sent a challenge of absurd length");
+      continue;
+    }
+    const auto algorithm = parse_algorithm(challenge->algorithm);
+    if (!algorithm || digest_hash(*algorithm, "").empty()) {
+      obstacle(ChallengeVerdict::Unsupported,
+               where + " wants the algorithm " + shown(challenge->algorithm));
+      continue;
+    }
+    const bool qop_auth = challenge->offers_qop("auth");
+    if (challenge->qop && !qop_auth) {
+      obstacle(ChallengeVerdict::Unsupported,
+               where + " wants qop " + shown(*challenge->qop) + ", we can do \"auth\" only");
+      continue;
+    }
+    if (is_session(*algorithm) && !qop_auth) {
+      // Without qop there is no cnonce, and A1 of a -sess variant needs one.
+      obstacle(ChallengeVerdict::Unsupported, where + " wants a -sess algorithm without qop");
+      continue;
+    }
+    if (find_credentials(challenge->realm, *algorithm) == nullptr) {
+      obstacle(ChallengeVerdict::NoCredentials, "no credentials for " + where);
+      continue;
+    }
+    Realm realm;
+    realm.server = server;
+    realm.proxy = proxy;
+    realm.realm = std::string(challenge->realm);
+    realm.nonce = std::string(challenge->nonce);
+    if (challenge->opaque) realm.opaque = std::string(*challenge->opaque);
+    realm.algorithm = *algorithm;
+    realm.algorithm_named = !challenge->algorithm.empty();
+    realm.qop_auth = qop_auth;
+    finding.answerable = std::move(realm);
+    finding.stale = challenge->stale;
+  }
+  return findings;
+}
+
+ChallengeOutcome DigestClient::on_challenge(const wire::Message& response, const Endpoint& server,
+                                            DigestAttempt& attempt) {
+  if (++attempt.challenges > kMaxChallenges) {
+    return {ChallengeVerdict::Rejected, "the server asks for credentials again and again"};
+  }
+  std::vector<Finding> findings = read_challenges(response, server);
+  if (findings.empty()) {
+    return {ChallengeVerdict::Unsupported,
+            "a " + std::to_string(response.status()) + " without a challenge"};
+  }
+
+  // A request may have forked, and the realms be of different branches: one that can be answered
+  // is reason enough to try again.
+  bool retry = false;
+  std::optional<ChallengeOutcome> obstacle;
+  const auto give_up = [&obstacle](ChallengeOutcome outcome) {
+    if (!obstacle) obstacle = std::move(outcome);
+  };
+  for (Finding& finding : findings) {
+    if (!finding.answerable) {
+      give_up(std::move(finding.obstacle));
+      continue;
+    }
+    const auto sent = std::find_if(
+        attempt.sent.begin(), attempt.sent.end(), [&finding](const DigestAttempt::Sent& one) {
+          return one.proxy == finding.proxy && one.realm == finding.realm;
+        });
+    if (sent != attempt.sent.end()) {
+      ++sent->rejections;
+      const bool nonce_was_the_matter = finding.stale || sent->nonce != finding.answerable->nonce;
+      if (sent->rejections > 1 || !nonce_was_the_matter) {
+        drop(server, finding.proxy, finding.realm);
+        log_.warn("digest", "credentials rejected for realm " + shown(finding.realm));
+        give_up({ChallengeVerdict::Rejected,
+                 "the server rejected our credentials for realm " + shown(finding.realm)});
+        continue;
+      }
+      log_.debug("digest", "new nonce for realm " + shown(finding.realm));
+    }
+    remember(std::move(*finding.answerable));
+    retry = true;
+  }
+  if (retry) return {ChallengeVerdict::Retry, {}};
+  return *obstacle;
+}
+
+std::vector<AuthorizationHeader> DigestClient::authorization(std::string_view method,
+                                                             std::string_view uri,
+                                                             const Endpoint& server,
+                                                             DigestAttempt& attempt) {
+  std::vector<AuthorizationHeader> headers;
+  for (Realm& realm : realms_) {
+    if (realm.server != server) continue;
+    const DigestCredentials* credentials = find_credentials(realm.realm, realm.algorithm);
+    if (credentials == nullptr || realm.nonce_count == UINT32_MAX) continue;
+    ++realm.nonce_count;
+    realm.last_used = ++uses_;
+    headers.push_back({realm.proxy ? "Proxy-Authorization" : "Authorization",
+                       answer(realm, *credentials, method, uri)});
+
+    const auto sent = std::find_if(attempt.sent.begin(), attempt.sent.end(),
+                                   [&realm](const DigestAttempt::Sent& one) {
+                                     return one.proxy == realm.proxy && one.realm == realm.realm;
+                                   });
+    if (sent == attempt.sent.end()) {
+      attempt.sent.push_back({realm.proxy, realm.realm, realm.nonce, 0});
+    } else {
+      sent->nonce = realm.nonce;
+    }
+  }
+  return headers;
+}
+
+std::string DigestClient::answer(Realm& realm, const DigestCredentials& credentials,
+                                 std::string_view method, std::string_view uri) {
+  const std::string username = escaped(credentials.username);
+  std::string cnonce;
+  if (realm.qop_auth) {
+    if (is_session(realm.algorithm)) {
+      if (realm.session_cnonce.empty()) realm.session_cnonce = random_.token(24);
+      cnonce = realm.session_cnonce;
+    } else {
+      cnonce = random_.token(24);
+    }
+  }
+  const std::string nc = nonce_count_text(realm.nonce_count);
+
+  // RFC 7616 §3.4.1 to §3.4.3.
+  const auto hash = [&realm](std::string_view text) { return digest_hash(realm.algorithm, text); };
+  std::string ha1 = credentials.ha1.empty()
+                        ? hash(join({username, realm.realm, credentials.password}))
+                        : credentials.ha1;
+  if (is_session(realm.algorithm)) ha1 = hash(join({ha1, realm.nonce, cnonce}));
+  const std::string ha2 = hash(join({method, uri}));
+  const std::string response = realm.qop_auth
+                                   ? hash(join({ha1, realm.nonce, nc, cnonce, "auth", ha2}))
+                                   : hash(join({ha1, realm.nonce, ha2}));
+
+  std::string value = "Digest username=\"" + username + "\", realm=\"" + realm.realm +
+                      "\", nonce=\"" + realm.nonce + "\", uri=\"" + std::string(uri) +
+                      "\", response=\"" + response + '"';
+  // RFC 3261 §22.4 and RFC 7616 §3.4: algorithm, qop and nc are tokens, not quoted.
+  if (realm.algorithm_named) value += std::string(", algorithm=") + to_string(realm.algorithm);
+  if (realm.opaque) value += ", opaque=\"" + *realm.opaque + '"';
+  if (realm.qop_auth) value += ", qop=auth, nc=" + nc + ", cnonce=\"" + cnonce + '"';
+  return value;
+}
+
+void DigestClient::on_success(const wire::Message& response, const Endpoint& server) {
+  const auto text = response.first(wire::HeaderId::AuthenticationInfo);
+  if (!text) return;
+  const auto info = wire::AuthInfo::parse(*text);
+  if (!info || !info->nextnonce || info->nextnonce->empty() ||
+      info->nextnonce->size() > kMaxParameter) {
+    return;
+  }
+  // The header names no realm: it is from the server itself, whose realm we answered last.
+  Realm* latest = nullptr;
+  for (Realm& realm : realms_) {
+    if (realm.server == server && !realm.proxy &&
+        (latest == nullptr || realm.last_used > latest->last_used)) {
+      latest = &realm;
+    }
+  }
+  if (latest == nullptr || latest->nonce == *info->nextnonce) return;
+  latest->nonce = std::string(*info->nextnonce);
+  latest->nonce_count = 0;
+  latest->session_cnonce.clear();
+}
+
+}  // namespace godwit::sip
