@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -38,6 +39,12 @@ struct SessionConfig {
   std::string display_name;            ///< In From; may be empty.
   std::vector<std::string> route_set;  ///< For the first INVITE only: outbound proxies.
   std::string user_agent;              ///< User-Agent and Server; may be empty.
+  /// Allow. Requests of the methods beyond the session's own (INVITE, ACK, CANCEL, BYE, UPDATE)
+  /// come as InDialogRequest; a method that is not listed gets 405.
+  wire::MethodSet allow = default_allow();
+  std::vector<std::string> supported;  ///< Option tags for Supported, and what Require may ask for.
+
+  static wire::MethodSet default_allow();
 };
 
 /// An outgoing call's INVITE.
@@ -175,58 +182,62 @@ class InviteSession {
   bool refresh_pending() const { return local_refresh_.has_value(); }
   /// The peer's re-INVITE or UPDATE waits for answer_offer or reject_offer.
   bool peer_request_pending() const { return peer_request_.has_value(); }
+  /// A 2xx brought an offer that waits for answer_offer.
+  bool owes_ack() const { return owed_ack_.has_value(); }
   bool awaits_ack() const { return unacked_.has_value(); }
   /// A 2xx was ACKed less than 64*T1 ago, so the ACK may have been lost on a dead flow.
   bool ack_is_fresh(TimePoint now) const;
   const Flow& flow() const { return flow_; }
   const std::string& contact() const { return contact_; }
-  /// The URI that in-dialog requests go to; before there is a dialog, the INVITE's target. If its
-  /// host is an address literal of the flow's family, the session itself sets the flow's remote
-  /// endpoint by it; else its owner resolves it and calls set_remote.
+  /// The URI that in-dialog requests go to (first route, else remote target). If its host is an
+  /// address literal of the flow's family, they go there; else to the flow's remote endpoint, which
+  /// its owner keeps right by set_remote. Empty without a dialog.
   std::string next_hop() const;
-  void set_remote(const Endpoint& remote);
-  /// Is that the server transaction of one of our requests in hand?
+  void set_remote(const Endpoint& remote) { flow_.remote = remote; }
+  /// Does a request of the peer's that we have in hand belong to that transaction?
   bool owns(ServerTransactionId transaction) const;
 
-  /// Early dialogs of one INVITE; 2xx of forks beyond that are ACKed and ended all the same.
+  /// Early dialogs of one INVITE, and forks that answered too late; more are ignored.
   static constexpr std::size_t kMaxForks = 8;
   /// InDialogRequests without an answer; more are answered 503.
   static constexpr std::size_t kMaxOpenRequests = 8;
 
  private:
+  /// The peer's request that waits for the owner.
+  struct PeerRequest {
+    ServerTransactionId transaction;
+    MessagePtr request;
+    Flow flow;  ///< Where our response goes.
+  };
+
   struct Idle {};
-  /// Both states of an INVITE without final response: `provisional` tells which.
+  /// Our INVITE has no final response yet; `provisional` tells Calling from Proceeding.
   struct Outgoing {
     ClientTransactionId transaction;
     InviteRequest request;
     DigestAttempt attempt;
+    std::vector<AuthorizationHeader> credentials;
     bool provisional = false;
   };
   struct Incoming {
-    ServerTransactionId transaction;
-    MessagePtr invite;
+    PeerRequest invite;
   };
   struct Answering {};
   struct Confirmed {};
+  /// Waits for the INVITE's final response after a CANCEL, or for the BYE's answer; with neither,
+  /// for the ACK before the BYE may leave, or for what becomes of an abandoned INVITE.
   struct Terminating {
-    /// What we wait for: the INVITE's final response after CANCEL, the BYE's answer, or neither
-    /// (the BYE itself waits for the ACK).
     ClientTransactionId invite;
     ClientTransactionId bye;
     DigestAttempt attempt;
-    Ended outcome;
+    sip::Ended outcome;
   };
   struct Finished {};
   using State = std::variant<Idle, Outgoing, Incoming, Answering, Confirmed, Terminating, Finished>;
 
   struct Fork {
     Dialog dialog;
-    std::string preview;  ///< SDP of its last provisional response.
-  };
-  /// A fork that lost; kept so that its retransmitted 2xx is ACKed again.
-  struct LostFork {
-    std::string remote_tag;
-    ClientTransactionId bye;
+    std::string preview;  ///< SDP of its provisional responses, the last one.
   };
   /// Our re-INVITE or UPDATE.
   struct LocalRefresh {
@@ -234,19 +245,22 @@ class InviteSession {
     RefreshRequest request;
     std::uint32_t cseq = 0;
     DigestAttempt attempt;
-    bool awaits_our_answer = false;  ///< Its 2xx brought an offer; the ACK waits for our answer.
+    std::vector<AuthorizationHeader> credentials;
   };
-  /// An abandoned INVITE: its late answer is still ours to ACK.
-  struct Abandoned {
+  /// A 2xx brought an offer; the ACK waits for our answer.
+  struct OwedAck {
+    std::uint32_t invite_cseq = 0;
+    std::vector<AuthorizationHeader> credentials;
+  };
+  /// An INVITE that ended without our learning its outcome: failed by timeout or transport, or
+  /// abandoned.
+  struct Unknown {
     ClientTransactionId invite;
     ClientTransactionId cancel;
     std::uint32_t cseq = 0;
+    std::vector<AuthorizationHeader> credentials;
+    bool had_offer = false;
     bool initial = false;
-  };
-  /// The peer's re-INVITE or UPDATE that waits for the owner.
-  struct PeerRequest {
-    ServerTransactionId transaction;
-    MessagePtr request;
   };
   /// A 2xx of ours to an INVITE, without ACK.
   struct Unacked {
@@ -257,58 +271,78 @@ class InviteSession {
     TimerId deadline;
     bool overdue = false;
     bool carries_offer = false;
-    std::optional<Transmit> response;  ///< Once the transaction is gone.
+    std::optional<Transmit> response;  ///< For when the transaction is gone.
   };
-  enum class Timer : std::uint32_t { Retransmit2xx = 1, AckDeadline, Acks, CancelLimit, ByeLimit };
+  enum class Timer : std::uint32_t { Retransmit2xx = 1, AckDeadline, Acks, Limit };
 
-  // The state, session.cpp
+  // The state; invite_session.cpp
   void enter(State next, const char* cause);
   void emit(SessionEvent event) { events_.push_back(std::move(event)); }
-  void finish(Ended outcome, const char* cause, TimePoint now);
-  void release(TimePoint now);
+  /// The one way into Finished: nothing of the session is left in the layers below.
+  void finish(sip::Ended outcome, const char* cause, TimePoint now);
   TimerId schedule(Timer kind, TimePoint at);
-  void follow_next_hop();
+  bool is_over() const;
+  void target_may_have_moved(bool moved);
 
-  // Messages, session_messages.cpp
-  wire::RequestDraft draft_invite(const InviteRequest& request);
-  wire::RequestDraft draft_in_dialog(wire::Method method, const std::string* sdp);
-  wire::ResponseDraft draft_response(const wire::Message& request, int code,
-                                     const std::string* sdp) const;
-  Result<ClientTransactionId> send(wire::RequestDraft& draft, DigestAttempt& attempt,
-                                   const TransactionTimers& timers, TimePoint now);
-  void refuse(const RequestArrived& event, int code, std::string extra_name,
-              std::string extra_value, TimePoint now);
+  // Messages; session_messages.cpp
+  wire::RequestDraft draft_invite(const InviteRequest& request) const;
+  wire::RequestDraft draft_refresh(const RefreshRequest& request);
+  void add_identity(wire::DraftHeaders& headers, wire::HeaderId software) const;
+  wire::ResponseDraft draft_response(const wire::Message& request, const Flow& flow, int code,
+                                     const std::string& sdp) const;
+  /// Adds credentials, and tells which in `credentials` unless that is nullptr.
+  Result<ClientTransactionId> send(wire::RequestDraft draft, DigestAttempt& attempt,
+                                   std::vector<AuthorizationHeader>* credentials, TimePoint now);
+  Result<void> answer(const PeerRequest& to, int code, const std::string& sdp, TimePoint now);
+  void refuse(const RequestArrived& event, int code, wire::DraftHeaders extra, TimePoint now);
+  /// 420 and 415 where they are due, with the headers that say why; nullopt: acceptable.
+  std::optional<std::pair<int, wire::DraftHeaders>> objection(const wire::Message& request) const;
+  std::string contact_value() const { return "<" + contact_ + ">"; }
 
-  // Calling, session_uac.cpp
-  void on_invite_response(Outgoing& outgoing, const ResponseArrived& event, TimePoint now);
-  void on_provisional(Outgoing& outgoing, const wire::Message& response);
-  void on_first_answer(const wire::Message& response, TimePoint now);
+  // Calling; session_uac.cpp
+  Result<void> send_invite(Outgoing outgoing, TimePoint now);
+  void on_invite_response(const ResponseArrived& event, TimePoint now);
+  void on_provisional(const wire::Message& response);
+  void on_answered(const ResponseArrived& event, TimePoint now);
   void on_further_answer(const wire::Message& response, TimePoint now);
+  void release_fork(const wire::Message& response, TimePoint now);
+  Result<Dialog> take_dialog(const wire::Message& response, std::string& preview);
+  void take_answer(std::string sdp, bool offered, OwedAck ack, TimePoint now);
+  void drop_forks();
 
-  // Being called, session_uas.cpp
-  void answered(ServerTransactionId transaction, std::uint32_t cseq, bool carries_offer,
-                TimePoint now);
+  // Being called; session_uas.cpp
+  void await_ack(const PeerRequest& invite, bool carries_offer, TimePoint now);
   void acknowledged(const wire::Message* ack, TimePoint now);
+  void drop_unacked();
   void retransmit_2xx(TimePoint now);
   void on_ack_deadline(TimePoint now);
+  void end_without_ack(TimePoint now);
 
-  // Our refreshes, session_refresh.cpp
+  // Our refreshes; session_refresh.cpp
+  Result<void> send_refresh(LocalRefresh refresh, TimePoint now);
   void on_refresh_response(const ResponseArrived& event, TimePoint now);
   void on_refresh_answered(const wire::Message& response, TimePoint now);
   void fail_refresh(RefreshFailure failure, int status, std::string reason,
                     std::optional<Duration> retry_after);
   Duration glare_wait();
 
-  // The peer's requests, session_peer.cpp
-  void on_peer_invite(const RequestArrived& event, TimePoint now);
-  void on_peer_update(const RequestArrived& event, TimePoint now);
-  void on_peer_bye(const RequestArrived& event, TimePoint now);
-  Dialog* find_dialog(const wire::Message& request);
+  // The peer's requests; session_peer.cpp
+  Dialog* find_dialog(const DialogId& id);
+  void on_peer_invite(const RequestArrived& event, Dialog& dialog, TimePoint now);
+  void on_peer_update(const RequestArrived& event, Dialog& dialog, TimePoint now);
+  void on_peer_bye(const RequestArrived& event, Dialog& dialog, TimePoint now);
+  void take_offer(const RequestArrived& event, OfferVia via, TimePoint now);
+  void refuse_for_now(const RequestArrived& event, TimePoint now);
+  void close_peer_request(int code, TimePoint now);
 
-  // Ending, session_end.cpp
-  void send_bye(Ended outcome, TimePoint now);
-  void on_terminating_response(Terminating& terminating, const ResponseArrived& event,
-                               TimePoint now);
+  // Ending; session_end.cpp
+  void send_bye(sip::Ended outcome, TimePoint now, DigestAttempt attempt = {});
+  void on_terminating_response(const ResponseArrived& event, TimePoint now);
+
+  // Recovery; session_recovery.cpp
+  Flow reply_flow(const Flow& arrived) const;
+  void cancel_unknown(TimePoint now);
+  void on_cancel_answered(const wire::Message& response);
 
   UsageContext context_;
   Owner owner_;
@@ -318,21 +352,23 @@ class InviteSession {
   State state_;
   std::deque<SessionEvent> events_;
   Dialog::Seed seed_;
+  std::string target_;
   Flow flow_;
   std::string contact_;
   TransactionTimers timers_;
   std::optional<Dialog> dialog_;
   OfferAnswer offer_answer_;
   std::vector<Fork> forks_;
-  std::vector<LostFork> lost_forks_;
-  ClientTransactionId answered_invite_;
+  std::vector<std::string> lost_forks_;  ///< Tags of those that answered too late.
   AckSender acks_;
   std::optional<LocalRefresh> local_refresh_;
+  std::optional<OwedAck> owed_ack_;
+  std::optional<Unknown> unknown_;
   std::optional<PeerRequest> peer_request_;
   std::optional<Unacked> unacked_;
-  std::optional<Abandoned> abandoned_;
   std::vector<PeerRequest> open_requests_;
-  std::string invite_key_;  ///< Call-ID, From-tag and CSeq of the peer's INVITE, for is_merged.
+  MessagePtr first_invite_;  ///< The peer's, for is_merged.
+  TimerId limit_;
   bool hold_ack_timeout_ = false;
 };
 

@@ -142,24 +142,33 @@ class Registration {
   using State =
       std::variant<Unregistered, Registering, Registered, WaitingRetry, Unregistering, Suspended>;
 
-  /// What the last status said of the answer, kept from the answer to `enter`.
+  /// What the status event says of the reason for the new state.
   struct Cause {
     int status = 0;
     std::string reason;
     std::optional<Duration> retry_in;
   };
 
-  void enter(State next, Cause cause);
-  void leave_state(TimePoint now);
-  Result<void> send_register(DigestAttempt attempt, int interval_raises, TimePoint now);
-  Result<void> send_unregister(DigestAttempt attempt, TimePoint now);
-  Result<ClientTransactionId> send(bool remove, DigestAttempt& attempt, TimePoint now);
-  void on_final(const wire::Message& response, const Endpoint& server, TimePoint now);
+  static constexpr std::uint32_t kRefreshTimer = 1;
+  static constexpr std::uint32_t kRetryTimer = 2;
+
+  void enter(State next, const Cause& cause);
+  void cancel_timer();
+  void drop_in_flight(TimePoint now);
+  void set_place(const Flow& flow, const std::string& contact, bool remove_old_contact);
+  /// An empty `reason` marks a refresh, or a further round of one, of which no status tells.
+  Result<void> register_now(DigestAttempt attempt, int interval_raises, const char* reason,
+                            TimePoint now);
+  Result<void> unregister_now(DigestAttempt attempt, TimePoint now);
+  std::string contact_value(const std::string& uri, std::chrono::seconds expires) const;
+  Result<ClientTransactionId> send(std::chrono::seconds expires, DigestAttempt& attempt,
+                                   TimePoint now);
+  void on_register_answered(const wire::Message& response, TimePoint now);
   void on_registered(const wire::Message& response, TimePoint now);
+  void on_unregister_answered(const wire::Message& response, TimePoint now);
+  void unbound(int status, std::string reason);
   void on_failed(int status, std::string reason, std::optional<Duration> retry_after,
                  TimePoint now);
-  void set_place(const Flow& flow, const std::string& contact, bool remove_old_contact);
-  std::string contact_value() const;
 
   UsageContext context_;
   Owner owner_;
@@ -177,11 +186,12 @@ class Registration {
   TransactionTimers transaction_timers_;
   Generation generation_;
   std::chrono::seconds asked_expires_;
-  std::optional<std::chrono::seconds> granted_expires_;
+  std::chrono::seconds granted_expires_{0};
   std::optional<TimePoint> bound_until_;
   std::optional<Endpoint> mapped_;
-  bool outbound_in_use_ = false;  ///< The last 200 said Require: outbound (RFC 5626 §6).
-  int failures_ = 0;              ///< In a row, since the last 200.
+  bool outbound_in_use_ = false;   ///< The last 200 said Require: outbound (RFC 5626 §6).
+  bool outbound_refused_ = false;  ///< A 439 said that the first hop cannot.
+  int failures_ = 0;               ///< In a row, since the last 200.
 };
 
 }  // namespace godwit::sip

@@ -66,6 +66,9 @@ struct AnswerReceived {
 /// An answer was due and did not come (a 2xx or ACK without a body); the exchange is rolled back.
 struct AnswerMissing {};
 
+/// The peer took back (CANCEL) the offer, or the request for one, that waited for answer_offer.
+struct OfferWithdrawn {};
+
 /// Our 2xx to the peer's INVITE or re-INVITE is acknowledged.
 struct AckReceived {};
 /// 64*T1 have passed without it. The session ends by itself (RFC 3261 §13.3.1.4), unless the owner
@@ -88,7 +91,9 @@ struct RefreshFailed {
   /// The earliest sensible time of another try: Retry-After, or for 491 the random wait of RFC 3261
   /// §14.1. Whether there is one is the owner's decision.
   std::optional<Duration> retry_after;
-  bool offer_rolled_back = false;  ///< It carried an offer; what was agreed before still holds.
+  /// It carried an offer and was rejected: what was agreed before holds. After a timeout or a
+  /// transport failure the offer is in doubt instead (OfferAnswer::in_doubt).
+  bool offer_rolled_back = false;
   Generation generation;
 };
 
@@ -132,8 +137,8 @@ struct Ended {
 
 using SessionEvent =
     std::variant<DialogAdded, DialogRemoved, Progress, Answered, Forked, OfferReceived,
-                 OfferRequested, AnswerReceived, AnswerMissing, AckReceived, AckMissing,
-                 RefreshDone, RefreshFailed, CancelAnswered, LateAnswer, PeerMoved, InDialogRequest,
-                 Cancelled, Ended>;
+                 OfferRequested, OfferWithdrawn, AnswerReceived, AnswerMissing, AckReceived,
+                 AckMissing, RefreshDone, RefreshFailed, CancelAnswered, LateAnswer, PeerMoved,
+                 InDialogRequest, Cancelled, Ended>;
 
 }  // namespace godwit::sip

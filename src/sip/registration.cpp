@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sip/registration.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "wire/sip/builder.hpp"
+#include "wire/sip/headers.hpp"
+#include "wire/sip/uri.hpp"
+
+namespace godwit::sip {
+namespace {
+
+using std::chrono::seconds;
+using wire::HeaderId;
+
+/// A registrar may raise the interval; one that does so again and again gets no third request.
+constexpr int kMaxIntervalRaises = 2;
+/// What a Min-Expires may raise us to; beyond that it is a fault, or a trap.
+constexpr seconds kMaxExpires = std::chrono::hours(24 * 7);
+/// A refresh leaves at least this long before the binding ends, where the time granted allows it.
+constexpr seconds kRefreshMargin{5};
+
+bool same_uri(std::string_view a, std::string_view b) {
+  const auto left = wire::Uri::parse(a);
+  const auto right = wire::Uri::parse(b);
+  return left && right && wire::equals(*left, *right);
+}
+
+std::optional<wire::NameAddr> find_contact(const wire::Message& response, std::string_view uri) {
+  for (const std::string_view element : response.values(HeaderId::Contact)) {
+    const auto contact = wire::NameAddr::parse(element);
+    if (contact && same_uri(contact->uri.text, uri)) return contact;
+  }
+  return std::nullopt;
+}
+
+/// Failures that another try may mend; of the others the next one would be the same.
+bool is_temporary(int status) {
+  return status == 408 || status == 429 || status == 430 || status == 480 || status / 100 == 5;
+}
+
+std::optional<Endpoint> mapped_endpoint(const wire::Message& response, const Endpoint& sent_by) {
+  const auto via = wire::top_via_of(response);
+  if (!via || (!via->received() && !via->rport())) return std::nullopt;
+  return Endpoint{via->received().value_or(sent_by.address), via->rport().value_or(sent_by.port)};
+}
+
+}  // namespace
+
+Registration::Registration(UsageContext context, Owner owner, RegistrationConfig config,
+                           DigestClient& digest)
+    : context_(context),
+      owner_(owner),
+      config_(std::move(config)),
+      digest_(digest),
+      state_(Unregistered{}),
+      call_id_(context.random.token(24)),
+      from_tag_(context.random.token(10)),
+      cseq_(static_cast<std::uint32_t>(context.random.between(1, 0xffff))),
+      asked_expires_(config_.expires) {}
+
+Registration::~Registration() { cancel_timer(); }
+
+RegistrationState Registration::state() const {
+  if (std::holds_alternative<Unregistered>(state_)) return RegistrationState::Unregistered;
+  if (std::holds_alternative<Registered>(state_)) return RegistrationState::Registered;
+  if (std::holds_alternative<WaitingRetry>(state_)) return RegistrationState::Failed;
+  if (std::holds_alternative<Suspended>(state_)) return RegistrationState::Suspended;
+  return RegistrationState::Registering;
+}
+
+bool Registration::in_flight() const {
+  return std::holds_alternative<Registering>(state_) ||
+         std::holds_alternative<Unregistering>(state_);
+}
+
+void Registration::enter(State next, const Cause& cause) {
+  const RegistrationState before = state();
+  const bool silent = std::holds_alternative<Registering>(next) && cause.reason.empty();
+  state_ = std::move(next);
+  if (context_.log.enabled(Log::Level::Debug)) {
+    context_.log.debug("sip", std::string("registration ") + config_.aor + ": " +
+                                  to_string(before) + " -> " + to_string(state()) + " (" +
+                                  std::to_string(cause.status) + " " + cause.reason + ")");
+  }
+  if (silent || std::holds_alternative<Unregistering>(state_)) return;
+  RegistrationStatus status;
+  status.state = state();
+  status.status = cause.status;
+  status.reason = cause.reason;
+  status.contact = contact_;
+  if (std::holds_alternative<Registered>(state_)) status.expires = granted_expires_;
+  status.generation = generation_;
+  status.mapped = mapped_;
+  status.retry_in = cause.retry_in;
+  events_.push_back(std::move(status));
+}
+
+std::optional<RegistrationStatus> Registration::poll_event() {
+  if (events_.empty()) return std::nullopt;
+  RegistrationStatus event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
+
+void Registration::cancel_timer() {
+  if (const auto* registered = std::get_if<Registered>(&state_))
+    context_.timers.cancel(registered->refresh);
+  if (const auto* waiting = std::get_if<WaitingRetry>(&state_))
+    context_.timers.cancel(waiting->retry);
+}
+
+void Registration::drop_in_flight(TimePoint now) {
+  cancel_timer();
+  if (const auto* sending = std::get_if<Registering>(&state_))
+    context_.transactions.detach(sending->transaction, now);
+  if (const auto* sending = std::get_if<Unregistering>(&state_))
+    context_.transactions.detach(sending->transaction, now);
+}
+
+void Registration::set_place(const Flow& flow, const std::string& contact,
+                             bool remove_old_contact) {
+  if (!contact_.empty() && !same_uri(contact_, contact) && remove_old_contact) {
+    if (stale_contacts_.size() == kMaxStaleContacts) stale_contacts_.erase(stale_contacts_.begin());
+    stale_contacts_.push_back(contact_);
+  }
+  // Back at an address that was left a moment ago: it must not be taken out by the same request.
+  std::erase_if(stale_contacts_, [&](const std::string& old) { return same_uri(old, contact); });
+  flow_ = flow;
+  contact_ = contact;
+}
+
+Result<void> Registration::start(const Flow& flow, const std::string& contact, TimePoint now) {
+  return move(RegistrationMove{flow, contact, {}, generation_, true}, now);
+}
+
+Result<void> Registration::move(const RegistrationMove& move, TimePoint now) {
+  const auto uri = wire::Uri::parse(move.contact);
+  if (!uri || !uri->is_sip())
+    return fail(ErrorCode::InvalidArgument, "no SIP URI: " + move.contact);
+  drop_in_flight(now);
+  generation_ = move.generation;
+  transaction_timers_ = move.timers;
+  mapped_.reset();
+  failures_ = 0;  // Of the old place; the new one has not failed yet.
+  set_place(move.flow, move.contact, move.remove_old_contact);
+  return register_now({}, 0, "REGISTER sent", now);
+}
+
+Result<void> Registration::refresh(TimePoint now) {
+  if (!flow_ || std::holds_alternative<Unregistered>(state_) ||
+      std::holds_alternative<Unregistering>(state_) || std::holds_alternative<Suspended>(state_))
+    return fail(ErrorCode::WrongState, "not registered");
+  if (in_flight()) return fail(ErrorCode::WrongState, "a REGISTER is in flight");
+  cancel_timer();
+  return register_now({}, 0, "", now);
+}
+
+Result<void> Registration::stop(TimePoint now) {
+  drop_in_flight(now);
+  const bool bound = flow_ && !contact_.empty() && !std::holds_alternative<Unregistered>(state_) &&
+                     !std::holds_alternative<Suspended>(state_);
+  if (!bound) {
+    enter(Unregistered{}, Cause{0, "stopped", {}});
+    return {};
+  }
+  return unregister_now({}, now);
+}
+
+void Registration::suspend(TimePoint now) {
+  if (std::holds_alternative<Unregistered>(state_) || std::holds_alternative<Suspended>(state_))
+    return;
+  drop_in_flight(now);
+  if (std::holds_alternative<Unregistering>(state_))
+    return enter(Unregistered{}, Cause{0, "no network", {}});
+  enter(Suspended{}, Cause{0, "no network", {}});
+}
+
+Result<void> Registration::register_now(DigestAttempt attempt, int interval_raises,
+                                        const char* reason, TimePoint now) {
+  auto sent = send(asked_expires_, attempt, now);
+  if (!sent) {
+    on_failed(503, sent.error().detail, std::nullopt, now);
+    return tl::unexpected(sent.error());
+  }
+  enter(Registering{*sent, std::move(attempt), interval_raises}, Cause{0, reason, {}});
+  return {};
+}
+
+Result<void> Registration::unregister_now(DigestAttempt attempt, TimePoint now) {
+  auto sent = send(seconds(0), attempt, now);
+  if (!sent) {
+    unbound(503, sent.error().detail);
+    return tl::unexpected(sent.error());
+  }
+  enter(Unregistering{*sent, std::move(attempt)}, Cause{0, "un-REGISTER sent", {}});
+  return {};
+}
+
+std::string Registration::contact_value(const std::string& uri, seconds expires) const {
+  std::string value = "<" + uri + ">;expires=" + std::to_string(expires.count());
+  if (!config_.instance_id.empty()) {
+    value += ";+sip.instance=\"<" + config_.instance_id + ">\"";
+    // RFC 5626 §4.2: reg-id asks for outbound; after a 439 without it.
+    if (!outbound_refused_) value += ";reg-id=1";
+  }
+  return value;
+}
+
+Result<ClientTransactionId> Registration::send(seconds expires, DigestAttempt& attempt,
+                                               TimePoint now) {
+  wire::RequestDraft draft;
+  draft.method = wire::Method::Register;
+  draft.request_uri = config_.registrar;
+  for (const std::string& route : config_.route_set)
+    draft.headers.emplace_back(HeaderId::Route, route);
+  std::string party;
+  if (!config_.display_name.empty()) party = wire::quote(config_.display_name) + " ";
+  party += "<" + config_.aor + ">";
+  draft.headers.emplace_back(HeaderId::From, party + ";tag=" + from_tag_);
+  draft.headers.emplace_back(HeaderId::To, party);
+  draft.headers.emplace_back(HeaderId::CallId, call_id_);
+  draft.headers.emplace_back(HeaderId::CSeq, std::to_string(++cseq_) + " REGISTER");
+  draft.headers.emplace_back(HeaderId::Expires, std::to_string(expires.count()));
+  if (!config_.instance_id.empty() && !outbound_refused_)
+    draft.headers.emplace_back(HeaderId::Supported, "path, outbound");
+  if (!config_.user_agent.empty())
+    draft.headers.emplace_back(HeaderId::UserAgent, config_.user_agent);
+  draft.contact.wanted = true;
+  // With outbound in use the registrar replaces by instance and reg-id (RFC 5626 §6).
+  if (!outbound_in_use_) {
+    for (const std::string& old : stale_contacts_)
+      draft.headers.emplace_back(HeaderId::Contact, "<" + old + ">;expires=0");
+  }
+  for (AuthorizationHeader& header : digest_.authorization(
+           wire::to_string(draft.method), draft.request_uri, flow_->remote, attempt))
+    draft.headers.emplace_back(header.name, std::move(header.value));
+  return context_.transactions.send_request(draft, contact_value(contact_, expires), *flow_, owner_,
+                                            transaction_timers_, now);
+}
+
+void Registration::on_response(const ResponseArrived& event, TimePoint now) {
+  const wire::Message& response = *event.response;
+  if (response.status() < 200) return;
+  if (const auto* sending = std::get_if<Registering>(&state_);
+      sending != nullptr && sending->transaction == event.transaction)
+    return on_register_answered(response, now);
+  if (const auto* sending = std::get_if<Unregistering>(&state_);
+      sending != nullptr && sending->transaction == event.transaction)
+    return on_unregister_answered(response, now);
+}
+
+void Registration::on_register_answered(const wire::Message& response, TimePoint now) {
+  Registering& sending = std::get<Registering>(state_);
+  const int status = response.status();
+  if (auto mapped = mapped_endpoint(response, flow_->local)) mapped_ = mapped;
+  if (status < 300) return on_registered(response, now);
+
+  const std::string reason(response.reason());
+  if (status == 401 || status == 407) {
+    const ChallengeOutcome outcome = digest_.on_challenge(response, flow_->remote, sending.attempt);
+    if (outcome.verdict == ChallengeVerdict::Retry) {
+      const int raises = sending.interval_raises;
+      static_cast<void>(register_now(std::move(sending.attempt), raises, "", now));
+      return;
+    }
+    return on_failed(status, outcome.detail, std::nullopt, now);
+  }
+  if (status == 423 && sending.interval_raises < kMaxIntervalRaises) {
+    // RFC 3261 §10.2.8: again, with the interval that Min-Expires names, or a longer one.
+    const auto minimum = wire::min_expires_of(response);
+    if (minimum && *minimum > asked_expires_ && *minimum <= kMaxExpires) {
+      asked_expires_ = *minimum;
+      static_cast<void>(
+          register_now(std::move(sending.attempt), sending.interval_raises + 1, "", now));
+      return;
+    }
+  }
+  if (status == 439 && !config_.instance_id.empty() && !outbound_refused_) {
+    // RFC 5626 §11.6, First Hop Lacks Outbound Support: then without it.
+    outbound_refused_ = true;
+    static_cast<void>(register_now(std::move(sending.attempt), sending.interval_raises, "", now));
+    return;
+  }
+  const auto retry_after = wire::retry_after_of(response);
+  on_failed(status, reason,
+            retry_after ? std::optional<Duration>(retry_after->delay) : std::nullopt, now);
+}
+
+void Registration::on_registered(const wire::Message& response, TimePoint now) {
+  digest_.on_success(response, flow_->remote);
+  // RFC 3261 §10.2.4: the time granted stands with our own Contact; old registrars give it in
+  // Expires only, and a NAT-mending proxy may have changed the Contact beyond recognition.
+  const auto ours = find_contact(response, contact_);
+  const auto header = wire::expires_of(response);
+  const seconds granted =
+      ours && ours->expires() ? *ours->expires() : header.value_or(asked_expires_);
+  if (granted <= seconds(0))
+    return on_failed(response.status(), "the registrar granted no time", std::nullopt, now);
+  granted_expires_ = std::min(granted, kMaxExpires);
+  bound_until_ = now + granted_expires_;
+  outbound_in_use_ = wire::has_token(response, HeaderId::Require, "outbound");
+  std::erase_if(stale_contacts_,
+                [&](const std::string& old) { return !find_contact(response, old); });
+  failures_ = 0;
+  transaction_timers_ = {};
+
+  const Duration whole = granted_expires_;
+  const auto percent =
+      static_cast<int>(context_.random.between(kRefreshPercentMin, kRefreshPercentMax));
+  Duration wait = whole / 100 * percent;
+  if (whole - wait < kRefreshMargin) wait = std::max<Duration>(whole - kRefreshMargin, whole / 2);
+  const TimerId refresh = context_.timers.schedule(now + wait, UsageTimer{owner_, kRefreshTimer});
+  enter(Registered{refresh}, Cause{response.status(), std::string(response.reason()), {}});
+}
+
+void Registration::on_unregister_answered(const wire::Message& response, TimePoint now) {
+  Unregistering& sending = std::get<Unregistering>(state_);
+  const int status = response.status();
+  if ((status == 401 || status == 407) &&
+      digest_.on_challenge(response, flow_->remote, sending.attempt).verdict ==
+          ChallengeVerdict::Retry) {
+    static_cast<void>(unregister_now(std::move(sending.attempt), now));
+    return;
+  }
+  unbound(status, std::string(response.reason()));
+}
+
+void Registration::unbound(int status, std::string reason) {
+  bound_until_.reset();
+  stale_contacts_.clear();
+  enter(Unregistered{}, Cause{status, std::move(reason), {}});
+}
+
+void Registration::on_client_failed(const ClientFailed& event, TimePoint now) {
+  const bool timeout = event.failure == TransactionFailure::Timeout;
+  const int status = timeout ? 408 : 503;  // RFC 3261 §8.1.3.1
+  const char* reason = timeout ? "no answer from the registrar" : "the network path is gone";
+  if (const auto* sending = std::get_if<Registering>(&state_);
+      sending != nullptr && sending->transaction == event.transaction)
+    return on_failed(status, reason, std::nullopt, now);
+  if (const auto* sending = std::get_if<Unregistering>(&state_);
+      sending != nullptr && sending->transaction == event.transaction)
+    return unbound(status, reason);
+}
+
+void Registration::on_failed(int status, std::string reason, std::optional<Duration> retry_after,
+                             TimePoint now) {
+  ++failures_;
+  transaction_timers_ = {};
+  Duration wait = kRetryMax;
+  if (is_temporary(status)) {
+    // RFC 5626 §4.5: base-time * 2^failures up to max-time, of which 50 to 100 % at random.
+    const int doublings = std::min(failures_, 6);
+    const Duration backoff = std::min(kRetryBase * (1 << doublings), kRetryMax);
+    wait = backoff / 100 * static_cast<int>(context_.random.between(50, 100));
+    // The server knows better; but one that always says "at once" must not make us spin.
+    if (retry_after) {
+      const Duration floor = seconds(1 << doublings);
+      wait = std::clamp(*retry_after, floor, std::max<Duration>(kRetryMax, floor));
+    }
+  }
+  const TimerId retry = context_.timers.schedule(now + wait, UsageTimer{owner_, kRetryTimer});
+  enter(WaitingRetry{retry}, Cause{status, std::move(reason), wait});
+}
+
+void Registration::on_timer(std::uint32_t kind, TimePoint now) {
+  if (kind == kRefreshTimer && std::holds_alternative<Registered>(state_)) {
+    static_cast<void>(register_now({}, 0, "", now));
+  } else if (kind == kRetryTimer && std::holds_alternative<WaitingRetry>(state_)) {
+    static_cast<void>(register_now({}, 0, "trying again", now));
+  }
+}
+
+}  // namespace godwit::sip

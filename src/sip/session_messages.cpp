@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// InviteSession: the messages it sends, and what it finds unacceptable in those it gets.
+#include "sip/session_messages.hpp"
+
+#include <algorithm>
+
+#include "sip/invite_session.hpp"
+#include "sip/routing.hpp"
+#include "wire/sip/builder.hpp"
+#include "wire/sip/headers.hpp"
+#include "wire/sip/lex.hpp"
+
+namespace godwit::sip {
+namespace {
+
+using wire::HeaderId;
+
+bool has_tag(const std::vector<std::string>& tags, std::string_view tag) {
+  return std::any_of(tags.begin(), tags.end(),
+                     [tag](const std::string& t) { return wire::lex::iequals(t, tag); });
+}
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) {
+    if (!text.empty()) text += ", ";
+    text += part;
+  }
+  return text;
+}
+
+/// RFC 4028 §9, as far as a user agent must go that refreshes nothing by itself: the peer may do
+/// it. If it wants us to be the refresher, no session timer comes about, which it has to accept.
+std::optional<wire::SessionExpires> session_timer_for_peer(const wire::Message& request) {
+  const auto wanted = wire::session_expires_of(request);
+  if (!wanted || wanted->refresher == wire::Refresher::Uas) return std::nullopt;
+  const bool able = wire::has_token(request, HeaderId::Supported, "timer") ||
+                    wire::has_token(request, HeaderId::Require, "timer");
+  return able ? wanted : std::nullopt;
+}
+
+}  // namespace
+
+wire::MethodSet SessionConfig::default_allow() {
+  wire::MethodSet allow;
+  for (const wire::Method method :
+       {wire::Method::Invite, wire::Method::Ack, wire::Method::Cancel, wire::Method::Bye,
+        wire::Method::Update, wire::Method::Options, wire::Method::Info})
+    allow.insert(method);
+  return allow;
+}
+
+std::string sdp_of(const wire::Message& message) {
+  return wire::has_content_type(message, kSdpType) ? std::string(message.body()) : std::string();
+}
+
+void InviteSession::add_identity(wire::DraftHeaders& headers, HeaderId software) const {
+  headers.emplace_back(HeaderId::Allow, config_.allow.to_string());
+  if (!config_.supported.empty())
+    headers.emplace_back(HeaderId::Supported, joined(config_.supported));
+  if (!config_.user_agent.empty()) headers.emplace_back(software, config_.user_agent);
+}
+
+wire::RequestDraft InviteSession::draft_invite(const InviteRequest& request) const {
+  wire::RequestDraft draft;
+  draft.method = wire::Method::Invite;
+  draft.request_uri = request.target;
+  for (const std::string& route : config_.route_set)
+    draft.headers.emplace_back(HeaderId::Route, route);
+  draft.headers.emplace_back(HeaderId::From, seed_.local_party + ";tag=" + seed_.local_tag);
+  draft.headers.emplace_back(HeaderId::To, seed_.remote_party);
+  draft.headers.emplace_back(HeaderId::CallId, seed_.call_id);
+  draft.headers.emplace_back(HeaderId::CSeq, std::to_string(seed_.cseq) + " INVITE");
+  if (!request.replaces.empty()) draft.headers.emplace_back(HeaderId::Replaces, request.replaces);
+  add_identity(draft.headers, HeaderId::UserAgent);
+  draft.contact.wanted = true;
+  if (request.offer) {
+    draft.content_type = kSdpType;
+    draft.body = *request.offer;
+  }
+  return draft;
+}
+
+wire::RequestDraft InviteSession::draft_refresh(const RefreshRequest& request) {
+  wire::RequestDraft draft = dialog_->make_request(request.method);
+  add_identity(draft.headers, HeaderId::UserAgent);
+  if (request.offer) {
+    draft.content_type = kSdpType;
+    draft.body = *request.offer;
+  }
+  return draft;
+}
+
+Result<ClientTransactionId> InviteSession::send(wire::RequestDraft draft, DigestAttempt& attempt,
+                                                std::vector<AuthorizationHeader>* credentials,
+                                                TimePoint now) {
+  std::string_view hop = draft.request_uri;
+  if (const std::string* route = wire::find_header(draft.headers, HeaderId::Route)) {
+    if (const auto address = wire::NameAddr::parse(*route)) hop = address->uri.text;
+  }
+  const Flow flow = towards(flow_, hop);
+  auto headers =
+      digest_.authorization(wire::to_string(draft.method), draft.request_uri, flow.remote, attempt);
+  for (const AuthorizationHeader& header : headers)
+    draft.headers.emplace_back(header.name, header.value);
+  if (credentials != nullptr) *credentials = std::move(headers);
+  return context_.transactions.send_request(draft, contact_value(), flow, owner_, timers_, now);
+}
+
+wire::ResponseDraft InviteSession::draft_response(const wire::Message& request, const Flow& flow,
+                                                  int code, const std::string& sdp) const {
+  const std::string& tag = dialog_ ? dialog_->id.local_tag : seed_.local_tag;
+  wire::ResponseDraft draft =
+      wire::make_response(request, code, {.to_tag = tag, .source = flow.remote});
+  const bool targets =
+      request.method() == wire::Method::Invite || request.method() == wire::Method::Update;
+  // RFC 3261 §12.1.1 and §12.2.2: what forms or refreshes a dialog gives our Contact.
+  draft.contact.wanted = targets && code > 100 && code < 300;
+  if (targets || code == 405 || code == 420) {
+    add_identity(draft.headers, HeaderId::Server);
+  } else if (!config_.user_agent.empty()) {
+    draft.headers.emplace_back(HeaderId::Server, config_.user_agent);
+  }
+  if (targets && code >= 200 && code < 300) {
+    if (const auto timer = session_timer_for_peer(request)) {
+      draft.headers.emplace_back(HeaderId::Require, "timer");
+      draft.headers.emplace_back(HeaderId::SessionExpires,
+                                 std::to_string(timer->interval.count()) + ";refresher=uac");
+    }
+  }
+  if (!sdp.empty()) {
+    draft.content_type = kSdpType;
+    draft.body = sdp;
+  }
+  return draft;
+}
+
+Result<void> InviteSession::answer(const PeerRequest& to, int code, const std::string& sdp,
+                                   TimePoint now) {
+  return context_.transactions.respond(
+      to.transaction, draft_response(*to.request, to.flow, code, sdp), contact_value(), now);
+}
+
+void InviteSession::refuse(const RequestArrived& event, int code, wire::DraftHeaders extra,
+                           TimePoint now) {
+  wire::ResponseDraft draft = draft_response(*event.request, event.flow, code, {});
+  for (wire::DraftHeader& header : extra) draft.headers.push_back(std::move(header));
+  // The transaction may have ended meanwhile; then nobody waits for this.
+  static_cast<void>(context_.transactions.respond(event.transaction, draft, {}, now));
+}
+
+std::optional<std::pair<int, wire::DraftHeaders>> InviteSession::objection(
+    const wire::Message& request) const {
+  // RFC 3261 §8.2.2.3: "If a UAS does not understand an option-tag listed in a Require header
+  // field, it MUST respond by generating a response with status code 420".
+  std::vector<std::string> unsupported;
+  for (const std::string_view tag : request.values(HeaderId::Require)) {
+    const bool timer = wire::lex::iequals(tag, "timer") && session_timer_for_peer(request);
+    if (!timer && !has_tag(config_.supported, tag)) unsupported.emplace_back(tag);
+  }
+  if (!unsupported.empty()) {
+    wire::DraftHeaders headers;
+    headers.emplace_back(HeaderId::Unsupported, joined(unsupported));
+    return std::pair{420, std::move(headers)};
+  }
+  // §8.2.3. A body that the sender marks as optional may be ignored.
+  const bool targets =
+      request.method() == wire::Method::Invite || request.method() == wire::Method::Update;
+  if (targets && !request.body().empty() && !wire::has_content_type(request, kSdpType)) {
+    const auto disposition = request.first(HeaderId::ContentDisposition);
+    const auto parsed = disposition ? wire::ValueWithParams::parse(*disposition) : std::nullopt;
+    const auto handling = parsed ? parsed->params.get("handling") : std::nullopt;
+    if (!handling || !wire::lex::iequals(*handling, "optional")) {
+      wire::DraftHeaders headers;
+      headers.emplace_back(HeaderId::Accept, std::string(kSdpType));
+      return std::pair{415, std::move(headers)};
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace godwit::sip

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "testing/mock_media.hpp"
+
+#include "testing/rtp_facts.hpp"
+
+namespace godwit::testing {
+namespace {
+
+constexpr Duration kPacketTime = std::chrono::milliseconds(20);
+constexpr std::uint32_t kSamples = 160;
+/// ITU-T G.711's digital milliwatt, µ-law: 1 kHz at 0 dBm0.
+constexpr char kMilliwatt[] = "\x1e\x0b\x0b\x1e\x9e\x8b\x8b\x9e";
+
+void put(std::string& out, std::uint32_t value, unsigned bytes) {
+  for (unsigned i = bytes; i > 0; --i) out += static_cast<char>((value >> (8 * (i - 1))) & 255U);
+}
+
+}  // namespace
+
+MockMedia::MockMedia(Network& network, Host& host, const Endpoint& local, std::uint32_t latch_after)
+    : network_(network),
+      host_(host),
+      local_(local),
+      latch_after_(latch_after),
+      alarm_(network.simulation(), [this] { tick(); }) {
+  Random& random = network.simulation().random();
+  sequence_ = static_cast<std::uint16_t>(random.between(0, 65'535));
+  timestamp_ = static_cast<std::uint32_t>(random.next());
+  ssrc_ = static_cast<std::uint32_t>(random.next());
+  rtp_ = *host.bind(local, 0, [this](SocketId, const Endpoint& from, const std::string& bytes) {
+    receive(from, bytes);
+  });
+  rtcp_ = *host.bind({local.address, static_cast<std::uint16_t>(local.port + 1)}, 0,
+                     [](SocketId, const Endpoint&, const std::string&) {});
+}
+
+MockMedia::~MockMedia() {
+  host_.close(rtp_);
+  host_.close(rtcp_);
+}
+
+void MockMedia::send_to(std::optional<Endpoint> remote, std::uint8_t payload_type) {
+  target_ = remote;
+  payload_type_ = payload_type;
+  candidate_.reset();
+  candidate_packets_ = 0;
+  if (!target_) {
+    next_.reset();
+  } else if (!next_) {
+    next_ = network_.simulation().now();
+  }
+  alarm_.set(next_);
+}
+
+void MockMedia::stop() { send_to(std::nullopt, 0); }
+
+void MockMedia::tick() {
+  if (!target_ || !next_) return;
+  std::string packet("\x80", 1);
+  put(packet, payload_type_, 1);
+  put(packet, sequence_++, 2);
+  put(packet, timestamp_, 4);
+  put(packet, ssrc_, 4);
+  for (std::uint32_t i = 0; i < kSamples; ++i) {
+    const char sample = kMilliwatt[i % 8];
+    packet += payload_type_ == 8 ? static_cast<char>(sample ^ 0x2a) : sample;
+  }
+  timestamp_ += kSamples;
+  ++sent_;
+  (void)host_.send(rtp_, *target_, std::move(packet));
+  *next_ += kPacketTime;
+  alarm_.set(next_);
+}
+
+void MockMedia::receive(const Endpoint& from, const std::string& bytes) {
+  const auto header = read_rtp(bytes);
+  if (!header) return;
+  ++received_;
+  last_received_ = network_.simulation().now();
+  ssrcs_.insert(header->ssrc);
+  if (header->payload_type != 0 && header->payload_type != 8) ++foreign_payloads_;
+  if (latch_after_ == 0 || !target_) return;
+  // As pjproject 2.17 does (stream_imp_common.c): any packet from the present address starts the
+  // count again.
+  if (from == *target_) {
+    candidate_.reset();
+    candidate_packets_ = 0;
+    return;
+  }
+  if (candidate_ != from) {
+    candidate_ = from;
+    candidate_packets_ = 0;
+  }
+  if (++candidate_packets_ >= latch_after_) {
+    target_ = from;
+    candidate_.reset();
+    candidate_packets_ = 0;
+  }
+}
+
+}  // namespace godwit::testing
