@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sip/digest.hpp"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "wire/sip/auth.hpp"
@@ -21,68 +18,10 @@ constexpr std::size_t kMaxParameter = 1'024;
 /// Header lines looked at in one response, and realms answered.
 constexpr std::size_t kMaxChallengeLines = 16;
 
-constexpr std::array kAlgorithms = {DigestAlgorithm::Md5,        DigestAlgorithm::Md5Sess,
-                                    DigestAlgorithm::Sha256,     DigestAlgorithm::Sha256Sess,
-                                    DigestAlgorithm::Sha512_256, DigestAlgorithm::Sha512_256Sess};
-
-bool is_session(DigestAlgorithm algorithm) {
-  return algorithm == DigestAlgorithm::Md5Sess || algorithm == DigestAlgorithm::Sha256Sess ||
-         algorithm == DigestAlgorithm::Sha512_256Sess;
-}
-
-DigestAlgorithm base_of(DigestAlgorithm algorithm) {
-  switch (algorithm) {
-    case DigestAlgorithm::Md5:
-    case DigestAlgorithm::Md5Sess: return DigestAlgorithm::Md5;
-    case DigestAlgorithm::Sha256:
-    case DigestAlgorithm::Sha256Sess: return DigestAlgorithm::Sha256;
-    case DigestAlgorithm::Sha512_256:
-    case DigestAlgorithm::Sha512_256Sess: return DigestAlgorithm::Sha512_256;
-  }
-  return DigestAlgorithm::Md5;
-}
-
-const EVP_MD* evp_of(DigestAlgorithm algorithm) {
-  switch (base_of(algorithm)) {
-    case DigestAlgorithm::Sha256:
-    case DigestAlgorithm::Sha256Sess: return EVP_sha256();
-    case DigestAlgorithm::Sha512_256:
-    case DigestAlgorithm::Sha512_256Sess: return EVP_sha512_256();
-    case DigestAlgorithm::Md5:
-    case DigestAlgorithm::Md5Sess: break;
-  }
-  return EVP_md5();
-}
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool same_token(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return lower(x) == lower(y); });
-}
-
-/// RFC 7616 §3.3: no algorithm means MD5.
-std::optional<DigestAlgorithm> parse_algorithm(std::string_view text) {
-  if (text.empty()) return DigestAlgorithm::Md5;
-  for (const DigestAlgorithm algorithm : kAlgorithms) {
-    if (same_token(text, to_string(algorithm))) return algorithm;
-  }
-  return std::nullopt;
-}
-
 /// What stands between the quotes when `text` is sent as a quoted-string.
 std::string escaped(std::string_view text) {
   const std::string quoted = wire::quote(text);
   return quoted.substr(1, quoted.size() - 2);
-}
-
-std::string join(std::initializer_list<std::string_view> parts) {
-  std::string text;
-  for (const std::string_view part : parts) {
-    if (!text.empty() || part.data() != parts.begin()->data()) text += ':';
-    text += part;
-  }
-  return text;
 }
 
 std::string nonce_count_text(std::uint32_t count) {
@@ -103,18 +42,6 @@ std::string shown(std::string_view realm) {
 
 }  // namespace
 
-const char* to_string(DigestAlgorithm algorithm) {
-  switch (algorithm) {
-    case DigestAlgorithm::Md5: return "MD5";
-    case DigestAlgorithm::Md5Sess: return "MD5-sess";
-    case DigestAlgorithm::Sha256: return "SHA-256";
-    case DigestAlgorithm::Sha256Sess: return "SHA-256-sess";
-    case DigestAlgorithm::Sha512_256: return "SHA-512-256";
-    case DigestAlgorithm::Sha512_256Sess: return "SHA-512-256-sess";
-  }
-  return "?";
-}
-
 const char* to_string(ChallengeVerdict verdict) {
   switch (verdict) {
     case ChallengeVerdict::Retry: return "Retry";
@@ -123,23 +50,6 @@ const char* to_string(ChallengeVerdict verdict) {
     case ChallengeVerdict::Unsupported: return "Unsupported";
   }
   return "?";
-}
-
-std::string digest_hash(DigestAlgorithm algorithm, std::string_view text) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
-  unsigned int length = 0;
-  if (EVP_Digest(text.data(), text.size(), bytes.data(), &length, evp_of(algorithm), nullptr) !=
-      1) {
-    return {};
-  }
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string hex;
-  hex.reserve(2 * length);
-  for (unsigned int i = 0; i < length; ++i) {
-    hex += kHex[bytes[i] >> 4U];
-    hex += kHex[bytes[i] & 0xfU];
-  }
-  return hex;
 }
 
 DigestClient::DigestClient(Random& random, Log& log, std::vector<DigestCredentials> credentials)
@@ -244,7 +154,7 @@ std::vector<DigestClient::Finding> DigestClient::read_challenges(const wire::Mes
       obstacle(ChallengeVerdict::Unsupported, where + " sent a challenge of absurd length");
       continue;
     }
-    const auto algorithm = parse_algorithm(challenge->algorithm);
+    const auto algorithm = parse_digest_algorithm(challenge->algorithm);
     if (!algorithm || digest_hash(*algorithm, "").empty()) {
       obstacle(ChallengeVerdict::Unsupported,
                where + " wants the algorithm " + shown(challenge->algorithm));
@@ -367,16 +277,18 @@ std::string DigestClient::answer(Realm& realm, const DigestCredentials& credenti
   }
   const std::string nc = nonce_count_text(realm.nonce_count);
 
-  // RFC 7616 §3.4.1 to §3.4.3.
-  const auto hash = [&realm](std::string_view text) { return digest_hash(realm.algorithm, text); };
-  std::string ha1 = credentials.ha1.empty()
-                        ? hash(join({username, realm.realm, credentials.password}))
-                        : credentials.ha1;
-  if (is_session(realm.algorithm)) ha1 = hash(join({ha1, realm.nonce, cnonce}));
-  const std::string ha2 = hash(join({method, uri}));
-  const std::string response = realm.qop_auth
-                                   ? hash(join({ha1, realm.nonce, nc, cnonce, "auth", ha2}))
-                                   : hash(join({ha1, realm.nonce, ha2}));
+  const std::string ha1 = credentials.ha1.empty() ? digest_ha1(realm.algorithm, username,
+                                                               realm.realm, credentials.password)
+                                                  : credentials.ha1;
+  const std::string response =
+      digest_response({.algorithm = realm.algorithm,
+                       .ha1 = ha1,
+                       .nonce = realm.nonce,
+                       .nonce_count = nc,
+                       .cnonce = cnonce,
+                       .qop = realm.qop_auth ? std::string_view("auth") : std::string_view(),
+                       .method = method,
+                       .uri = uri});
 
   std::string value = "Digest username=\"" + username + "\", realm=\"" + realm.realm +
                       "\", nonce=\"" + realm.nonce + "\", uri=\"" + std::string(uri) +

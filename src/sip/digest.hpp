@@ -16,24 +16,13 @@
 #include "base/log.hpp"
 #include "base/random.hpp"
 #include "godwit/address.hpp"
+#include "sip/digest_hash.hpp"
 
 namespace godwit::wire {
 class Message;
 }
 
 namespace godwit::sip {
-
-/// In rising order of strength; `…Sess` are the "-sess" variants (RFC 7616 §3.4.2).
-enum class DigestAlgorithm : std::uint8_t {
-  Md5,
-  Md5Sess,
-  Sha256,
-  Sha256Sess,
-  Sha512_256,
-  Sha512_256Sess,
-};
-/// The token of the algorithm parameter, e.g. "SHA-512-256-sess".
-const char* to_string(DigestAlgorithm algorithm);
 
 struct DigestCredentials {
   /// The realm that they are for; empty: any.
@@ -150,9 +139,5 @@ class DigestClient {
   std::vector<Realm> realms_;
   std::uint64_t uses_ = 0;
 };
-
-/// The hash of `text` in lower-case hex (RFC 7616 §3.4); the plain one for the -sess variants.
-/// Empty if the system's crypto library refuses the algorithm, as MD5 in FIPS mode.
-std::string digest_hash(DigestAlgorithm algorithm, std::string_view text);
 
 }  // namespace godwit::sip
