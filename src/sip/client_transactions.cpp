@@ -49,16 +49,15 @@ std::string ClientTransactions::new_branch() {
 }
 
 Result<ClientTransactions::Transaction*> ClientTransactions::add(
-    std::unique_ptr<Transaction> transaction, std::string_view branch, std::string_view method) {
+    std::unique_ptr<Transaction> transaction, std::string_view via, std::string_view method) {
   if (transactions_.size() >= context_.limits.max_client) {
     return fail(ErrorCode::Busy, "too many requests are in progress");
   }
-  const Hash128 key = client_key(context_.hash_key, branch, method);
-  if (index_.find(key) != 0) return fail(ErrorCode::Busy, "the branch is in use");
+  const auto parsed = wire::Via::parse(via);
+  if (!parsed) return fail(ErrorCode::InvalidArgument, "the flow has no local address");
+  transaction->key = client_key(context_.hash_key, *parsed, method);
   Transaction* raw = transaction.get();
-  raw->key = key;
   raw->id = transactions_.insert(std::move(transaction));
-  index_.insert(key, raw->id.value());
   return raw;
 }
 
@@ -70,19 +69,17 @@ Result<ClientTransactionId> ClientTransactions::send_request(const wire::Request
   if (draft.method == wire::Method::Ack || draft.method == wire::Method::Cancel) {
     return fail(ErrorCode::InvalidArgument, "ACK and CANCEL have no transaction of this kind");
   }
-  const std::string branch = new_branch();
+  const std::string via = wire::make_via(to_string(flow.transport), flow.local, new_branch());
   auto transaction = std::make_unique<Transaction>();
   transaction->owner = owner;
   transaction->flow = flow;
-  transaction->sent_by = flow.local;
   transaction->invite = draft.method == wire::Method::Invite;
   transaction->timers = sane(timers);
-  transaction->bytes = wire::serialise(
-      draft, wire::make_via(to_string(flow.transport), flow.local, branch), contact_value);
+  transaction->bytes = wire::serialise(draft, via, contact_value);
   if (transaction->bytes.size() > kMaxDatagram) {
     return fail(ErrorCode::TooLarge, "the request does not fit into a datagram");
   }
-  const auto added = add(std::move(transaction), branch, method_text(draft));
+  const auto added = add(std::move(transaction), via, method_text(draft));
   if (!added) return tl::make_unexpected(added.error());
   begin(**added, now);
   return (*added)->id;
@@ -105,19 +102,17 @@ Result<ClientTransactionId> ClientTransactions::send_cancel(ClientTransactionId 
 
   const auto request = wire::Message::parse(invite->bytes);
   if (!request) return fail(ErrorCode::InvalidArgument, "the INVITE was no valid message");
-  const auto via = wire::top_via_of(*request);
-  if (!via) return fail(ErrorCode::InvalidArgument, "the INVITE was no valid message");
 
   auto cancel = std::make_unique<Transaction>();
   cancel->owner = invite->owner;
   cancel->flow = other_flow.value_or(invite->flow);
-  cancel->sent_by = invite->sent_by;
   cancel->timers = invite->timers;
   cancel->timers.timeout.reset();
   cancel->bytes =
       wire::serialise(wire::cancel_for(*request), wire::top_via_text(*request), std::string());
   cancel->held = invite->state == ClientState::Calling && !even_without_provisional;
-  const auto added = add(std::move(cancel), via->branch(), wire::to_string(wire::Method::Cancel));
+  const auto added =
+      add(std::move(cancel), wire::top_via_text(*request), wire::to_string(wire::Method::Cancel));
   if (!added) return tl::make_unexpected(added.error());
   invite->cancel = (*added)->id;
   if (!(*added)->held) release_cancel(*invite, now);
@@ -140,6 +135,7 @@ void ClientTransactions::release_cancel(Transaction& invite, TimePoint now) {
 void ClientTransactions::begin(Transaction& transaction, TimePoint now) {
   transaction.state = transaction.invite ? ClientState::Calling : ClientState::Trying;
   transaction.interval = transaction.timers.t1;
+  index_.insert(transaction.key, transaction.id.value());
   context_.output.send(transaction.flow, transaction.bytes);
   arm(transaction, Kind::Retransmit, now + transaction.interval);
   arm(transaction, Kind::Timeout, now + timeout_of(transaction.timers));
@@ -164,23 +160,14 @@ std::optional<Flow> ClientTransactions::flow_of(ClientTransactionId id) const {
 
 std::optional<ClientTransactionId> ClientTransactions::match(const wire::Message& response) const {
   // RFC 3261 §8.1.3.3: a response with more than one Via is not for a user agent.
-  std::size_t vias = 0;
-  for (const std::string_view value : response.values(wire::HeaderId::Via)) {
-    static_cast<void>(value);
-    if (++vias > 1) return std::nullopt;
-  }
+  const auto line = response.first(wire::HeaderId::Via);
+  if (!line || response.line_count(wire::HeaderId::Via) != 1) return std::nullopt;
   const auto via = wire::top_via_of(response);
+  if (!via || via->text.size() != line->size()) return std::nullopt;
   const auto cseq = wire::cseq_of(response);
-  if (!via || !cseq) return std::nullopt;
-  const ClientTransactionId id{
-      index_.find(client_key(context_.hash_key, via->branch(), cseq->method_text))};
-  const Transaction* transaction = transactions_.find(id);
-  if (transaction == nullptr || transaction->held) return std::nullopt;
-  // RFC 3261 §18.1.2: sent-by must be what we put there.
-  const auto host = IpAddress::parse(via->host);
-  if (!host || Endpoint{*host, via->port.value_or(5060)} != transaction->sent_by) {
-    return std::nullopt;
-  }
+  if (!cseq) return std::nullopt;
+  const ClientTransactionId id{index_.find(client_key(context_.hash_key, *via, cseq->method_text))};
+  if (!id) return std::nullopt;
   return id;
 }
 

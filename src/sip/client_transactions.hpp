@@ -48,7 +48,6 @@ class ClientTransactions {
     Owner owner;
     Hash128 key;
     Flow flow;
-    Endpoint sent_by;  ///< As in the frozen Via.
     bool invite = false;
     ClientState state = ClientState::Terminated;
     TransactionTimers timers;
@@ -67,7 +66,8 @@ class ClientTransactions {
     bool held = false;
   };
 
-  Result<Transaction*> add(std::unique_ptr<Transaction> transaction, std::string_view branch,
+  /// Takes it in under the key of its Via and method; `begin` makes it findable and sends it.
+  Result<Transaction*> add(std::unique_ptr<Transaction> transaction, std::string_view via,
                            std::string_view method);
   void begin(Transaction& transaction, TimePoint now);
   void feed(Transaction& transaction, ClientInput input, const Flow* flow,

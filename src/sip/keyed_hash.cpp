@@ -2,8 +2,10 @@
 #include "sip/keyed_hash.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
+#include <cstring>
 
 namespace godwit::sip {
 
@@ -34,25 +36,34 @@ void KeyedHasher::add(std::uint64_t word) {
   length_ += 8;
 }
 
-template <bool kCaseless>
-void KeyedHasher::add_text(std::string_view text) {
+void KeyedHasher::add(std::string_view text) {
   add(text.size());
-  for (std::size_t at = 0; at < text.size(); at += 8) {
+  for (; text.size() >= sizeof(std::uint64_t); text.remove_prefix(sizeof(std::uint64_t))) {
     std::uint64_t word = 0;
-    const std::size_t count = std::min<std::size_t>(8, text.size() - at);
-    for (std::size_t i = 0; i < count; ++i) {
-      auto byte = static_cast<unsigned char>(text[at + i]);
-      if (kCaseless && byte >= 'A' && byte <= 'Z') {
-        byte = static_cast<unsigned char>(byte + ('a' - 'A'));
-      }
-      word |= static_cast<std::uint64_t>(byte) << (8 * i);
-    }
+    std::memcpy(&word, text.data(), sizeof word);
     add(word);
   }
+  if (text.empty()) return;
+  std::uint64_t word = 0;
+  std::memcpy(&word, text.data(), text.size());
+  add(word);
 }
 
-template void KeyedHasher::add_text<false>(std::string_view);
-template void KeyedHasher::add_text<true>(std::string_view);
+void KeyedHasher::add_caseless(std::string_view text) {
+  add(text.size());
+  while (!text.empty()) {
+    std::array<char, sizeof(std::uint64_t)> lower{};
+    const std::size_t count = std::min(lower.size(), text.size());
+    for (std::size_t i = 0; i < count; ++i) {
+      const char c = text[i];
+      lower[i] = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    }
+    std::uint64_t word = 0;
+    std::memcpy(&word, lower.data(), sizeof word);
+    add(word);
+    text.remove_prefix(count);
+  }
+}
 
 Hash128 KeyedHasher::finish() {
   add((length_ & 0xffU) << 56U);

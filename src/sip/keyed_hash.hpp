@@ -27,22 +27,21 @@ struct Hash128 {
 };
 
 /// SipHash-2-4 with 128 bits of output (Aumasson, Bernstein 2012) over a sequence of fields. Every
-/// field is preceded by its length and padded to whole words, so ("ab","c") and ("a","bc") differ.
+/// text is preceded by its length and padded to whole words, so ("ab","c") and ("a","bc") differ.
+/// Hashes are for one process: their words follow the machine's byte order.
 class KeyedHasher {
  public:
   explicit KeyedHasher(const HashKey& key);
 
   void add(std::uint64_t word);
-  void add(std::string_view text) { add_text<false>(text); }
+  void add(std::string_view text);
   /// Upper-case ASCII letters count as lower-case ones.
-  void add_caseless(std::string_view text) { add_text<true>(text); }
+  void add_caseless(std::string_view text);
 
   /// Ends the hash; call once.
   Hash128 finish();
 
  private:
-  template <bool kCaseless>
-  void add_text(std::string_view text);
   void round();
 
   std::uint64_t v0_, v1_, v2_, v3_;

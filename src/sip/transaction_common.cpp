@@ -40,9 +40,11 @@ TransactionTimers sane(TransactionTimers timers) {
   return timers;
 }
 
-Hash128 client_key(const HashKey& key, std::string_view branch, std::string_view method) {
+Hash128 client_key(const HashKey& key, const wire::Via& via, std::string_view method) {
   KeyedHasher hasher(key);
-  hasher.add(branch);
+  hasher.add(via.branch());
+  hasher.add_caseless(via.host);
+  hasher.add(via.port.value_or(kDefaultPort));
   hasher.add(method);
   return hasher.finish();
 }

@@ -82,8 +82,9 @@ struct TransactionContext {
   TransactionTimerQueue& timers;
 };
 
-/// RFC 3261 §17.1.3: branch and CSeq method. The text of a method, for extensions have no number.
-Hash128 client_key(const HashKey& key, std::string_view branch, std::string_view method);
+/// RFC 3261 §17.1.3: branch and CSeq method; and sent-by, for §18.1.2 wants responses dropped whose
+/// sent-by is not ours. `method` is its text, for extensions have no number.
+Hash128 client_key(const HashKey& key, const wire::Via& via, std::string_view method);
 
 /// RFC 3261 §17.2.3. `method` is that of the transaction looked for: INVITE for an ACK or a CANCEL.
 Hash128 server_key(const HashKey& key, const wire::Message& request, const wire::Via& top_via,
