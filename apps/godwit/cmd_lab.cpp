@@ -1,17 +1,100 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
 #include "commands.hpp"
+#include "lab/netns.hpp"
+#include "lab/report.hpp"
+#include "lab/scenario.hpp"
+#include "lab/ticker.hpp"
+#include "scenario_flags.hpp"
 
 namespace godwit::app {
+namespace {
+
+struct LabFlags {
+  lab::ScenarioOptions common;
+  std::vector<std::string> servers{"embedded", "kamailio"};
+  std::vector<int> families{4, 6};
+  bool json = false;
+  bool verbose = false;
+};
+
+std::string name_of(const lab::ScenarioOptions& options) {
+  return fmt::format("udp, IPv{}, {}, RTT {:g} ms{}", options.family == Family::V6 ? 6 : 4,
+                     to_string(options.server), to_ms(options.rtt),
+                     options.loss > 0 ? fmt::format(", loss {:g} %", options.loss * 100) : "");
+}
+
+/// One scenario, told of as it ends; its exit status.
+int run_one(const lab::ScenarioOptions& options, const LabFlags& flags) {
+  lab::Ticker ticker(stderr);
+  const auto outcome =
+      lab::run_scenario(options, flags.verbose ? ticker.observer() : ticker.quiet_observer());
+  ticker.clear();
+  if (!outcome) {
+    fmt::print(stderr, "godwit lab: {}: {}\n", name_of(options), outcome.error().detail);
+    return kExitFailed;
+  }
+  if (flags.json) {
+    fmt::print("{}\n", lab::to_json(*outcome).dump());
+  } else {
+    fmt::print("\n{}: {} moves\n{}", name_of(options), outcome->moves.size(), lab::table(*outcome));
+    for (const auto& line : lab::complaints(*outcome)) fmt::print("{}\n", line);
+    fmt::print("{}\n", outcome->passed() ? "PASS" : "FAIL");
+  }
+  std::fflush(stdout);
+  return outcome->passed() ? kExitOk : kExitFailed;
+}
+
+int run_lab(const LabFlags& flags) {
+  if (const auto prepared = lab::NetNs::prepare_process(); !prepared) {
+    fmt::print(stderr, "godwit lab: no network namespaces: {}\n", prepared.error().detail);
+    return kExitFailed;
+  }
+  int status = kExitOk;
+  for (const auto& server : flags.servers) {
+    for (const int family : flags.families) {
+      if (lab::Ticker::interrupted()) return kExitFailed;
+      lab::ScenarioOptions options = flags.common;
+      options.server = server == "kamailio" ? lab::ServerKind::Kamailio : lab::ServerKind::Embedded;
+      options.family = family == 6 ? Family::V6 : Family::V4;
+      if (run_one(options, flags) != kExitOk) status = kExitFailed;
+    }
+  }
+  return status;
+}
+
+}  // namespace
 
 void add_lab_command(CLI::App& app, int* status) {
   CLI::App* command = app.add_subcommand(
       "lab", "The demo's network, many moves per scenario, figures beside their limits");
-  command->callback([status] {
-    fmt::print(stderr, "godwit lab: not in this version yet\n");
-    *status = kExitFailed;
-  });
+  auto flags = std::make_shared<LabFlags>();
+  flags->common.moves = 10;
+  command->add_option("--server", flags->servers, "Only these servers")
+      ->check(CLI::IsMember({"embedded", "kamailio"}))
+      ->option_text("embedded|kamailio [both]");
+  command->add_option("--family", flags->families, "Only these address families")
+      ->check(CLI::IsMember({4, 6}))
+      ->option_text("4|6 [both]");
+  command->add_option("--moves", flags->common.moves, "Moves per scenario")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--loss", flags->common.loss, "Share of packets lost each way, from 0 to 0.5")
+      ->check(CLI::Range(0.0, 0.5));
+  add_span_flag(*command, "--jitter", &flags->common.jitter,
+                "Added to the delay, uniform from 0, each way");
+  command->add_flag("--json", flags->json, "One JSON object per scenario on standard output");
+  command->add_flag("-v,--verbose", flags->verbose, "Tell what happens, on standard error");
+  add_network_flags(*command, &flags->common);
+  command->callback([flags, status] { *status = run_lab(*flags); });
 }
 
 }  // namespace godwit::app

@@ -41,6 +41,10 @@ class UserAgent {
   Result<AccountId> add_account(AccountConfig config);
   /// Ends the account's calls, unregisters and forgets it.
   Result<void> remove_account(AccountId account);
+  /// Registers (again) at once; needed only after `register_on_add = false` or
+  /// unregister_account().
+  Result<void> register_account(AccountId account);
+  Result<void> unregister_account(AccountId account);
 
   /// Calls `target`, a SIP URI or a user name at the account's domain.
   Result<CallId> call(AccountId account, const std::string& target);

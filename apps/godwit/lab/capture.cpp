@@ -179,6 +179,9 @@ void Capture::receive(Tap& tap) {
       packet->at = from_timespec(at) + to_boot;
       packet->place = tap.place;
       packet->outgoing = slot.from.sll_pkttype == PACKET_OUTGOING;
+      if (!packet->outgoing && std::holds_alternative<RtpInfo>(packet->content)) {
+        ++rtp_arrived_[static_cast<std::size_t>(tap.place)];
+      }
       packets_.push_back(std::move(*packet));
     }
   }

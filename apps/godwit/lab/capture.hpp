@@ -5,6 +5,7 @@
 // nothing: that is analysis.hpp.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <thread>
@@ -32,6 +33,10 @@ class Capture {
   std::vector<CapturedPacket> packets() const;
   /// Packets that the kernel or our own limit left out; figures are void unless this is 0.
   std::uint64_t missed() const;
+  /// RTP packets that arrived in `place` so far, for a live display.
+  std::uint64_t rtp_arrived(Place place) const {
+    return rtp_arrived_[static_cast<std::size_t>(place)];
+  }
 
  private:
   struct Tap {
@@ -51,6 +56,7 @@ class Capture {
   mutable std::mutex mutex_;
   std::vector<CapturedPacket> packets_;
   std::atomic<std::uint64_t> missed_{0};
+  std::array<std::atomic<std::uint64_t>, 2> rtp_arrived_{};
 };
 
 }  // namespace godwit::lab

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <condition_variable>
@@ -48,6 +49,13 @@ void sleep_for(Duration d) { std::this_thread::sleep_for(d); }
   const ssize_t ignored = ::write(STDERR_FILENO, kText, sizeof kText - 1);
   static_cast<void>(ignored);
   ::_exit(127);
+}
+
+/// fork() into a new process id namespace, where the child is init: its end is the end of all
+/// there.
+pid_t fork_contained() {
+  return static_cast<pid_t>(
+      ::syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
 }
 
 }  // namespace
@@ -209,8 +217,9 @@ Result<Child> NetNs::spawn(const ChildOptions& options) {
   // PR_SET_PDEATHSIG fires when the forking *thread* ends; this one lives as long as the namespace.
   pid_t pid = -1;
   run([&] {
-    const pid_t parent = ::getpid();
-    pid = ::fork();
+    // Seen from a new process id namespace the parent is number 0.
+    const pid_t parent = options.contain ? 0 : ::getpid();
+    pid = options.contain ? fork_contained() : ::fork();
     if (pid == 0) become(argv, child_in.get(), stdout_fd, child_err, parent);
   });
   if (pid < 0) return system_error("fork");

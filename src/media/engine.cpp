@@ -1,0 +1,710 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "media/engine.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <string>
+#include <utility>
+
+#include "media/g711.hpp"
+#include "media/jitter_buffer.hpp"
+#include "media/rtp_session.hpp"
+#include "media/source_gate.hpp"
+
+namespace godwit::media {
+namespace {
+
+/// RFC 3551 table 4: comfort noise; like telephone-events received without being played.
+constexpr std::uint8_t kComfortNoise = 13;
+/// Nothing larger comes through an Ethernet; 1 500 bytes of G.711 would be 187 ms.
+constexpr std::size_t kMaxPacketSize = 1500;
+constexpr std::size_t kMaxPayloads = 8;
+/// A tick this many packet times late is not caught up with: the peer would play the burst as
+/// delay.
+constexpr int kMaxCatchUp = 4;
+/// Of what was sent into a dead path, what is worth repeating: older audio comes too late to be
+/// played.
+constexpr Duration kRepeatLimit = std::chrono::milliseconds(60);
+/// After a new SDP address, RTP from elsewhere that goes on for this long is where the peer really
+/// is.
+constexpr Duration kRelatchDelay = std::chrono::milliseconds(500);
+constexpr Duration kStatisticsInterval = std::chrono::seconds(1);
+constexpr Duration kTroubleInterval = std::chrono::seconds(1);
+
+bool sends(MediaDirection d) {
+  return d == MediaDirection::SendRecv || d == MediaDirection::SendOnly;
+}
+bool receives(MediaDirection d) {
+  return d == MediaDirection::SendRecv || d == MediaDirection::RecvOnly;
+}
+
+Endpoint next_port(const Endpoint& rtp) {
+  return {rtp.address, static_cast<std::uint16_t>(rtp.port + 1)};
+}
+
+struct Path {
+  OpenPath opened;
+  Generation generation;
+  Endpoint local;  ///< RTP; of no family until the sockets are open.
+  bool first_sent_due = true;
+  bool first_received_due = true;
+  std::optional<TimePoint> close_at;
+  std::optional<TimePoint> last_trouble;
+
+  PathId id() const { return opened.path; }
+  bool is_open() const { return local.address.family() != Family::None; }
+};
+
+}  // namespace
+
+class MediaEngine::Impl {
+ public:
+  Impl(CallId call, const MediaConfig& config, Random& random, Log& log, AudioFiles& files)
+      : name_("call " + std::to_string(call.value())),
+        config_(config),
+        log_(log),
+        files_(files),
+        session_(random),
+        source_(std::make_unique<SilenceSource>()) {}
+
+  // Commands.
+  void on(const OpenPath& command, TimePoint now);
+  void on(const ClosePath& command, TimePoint now);
+  void on(const SetParameters& command, TimePoint now);
+  void on(const SetRemote& command, TimePoint now);
+  void on(const SetSource& command, TimePoint now);
+  void on(const SetRecording& command, TimePoint now);
+  void on(const SetMuted& command, TimePoint) { muted_ = command.muted; }
+  void on(const StopMedia& command, TimePoint now);
+
+  // From the driver.
+  void on_sockets(PathId id, Result<Endpoint> rtp_local, TimePoint now);
+  void on_packet(PathId id, Channel channel, const Endpoint& from, Bytes bytes, TimePoint now);
+  void on_error(PathId id, const Error& error, TimePoint now);
+  void on_timeout(TimePoint now);
+  std::optional<TimePoint> next_timeout() const;
+
+  bool stopped() const { return stopped_; }
+
+  std::deque<MediaOutput> outputs;
+
+ private:
+  // The last accepted packet that came from elsewhere than the one before it.
+  struct Transition {
+    TimePoint at;
+    std::optional<Duration> pause;
+    std::uint32_t lost = 0;
+  };
+
+  void report(MediaReport r) { outputs.emplace_back(std::move(r)); }
+  Path* find(PathId id);
+  const Path* find(PathId id) const { return const_cast<Impl*>(this)->find(id); }
+  void close(PathId id);
+  void apply(const SetRemote& remote, TimePoint now);
+  void repeat_sent(TimePoint now);
+
+  // Sending.
+  const Path* transmit_path() const;
+  bool may_send() const;
+  Endpoint rtp_destination() const { return latched_.value_or(remote_->rtp); }
+  Endpoint rtcp_destination() const;
+  void send_rtp(Buffer bytes, TimePoint now);
+  void send_rtcp(Buffer bytes);
+  TimePoint last_chance() const;
+
+  // The clock of playing and sending.
+  bool clock_running() const;
+  void start_clocks(TimePoint now);
+  void run_clock(TimePoint now);
+  void tick(TimePoint now);
+  std::size_t frame_samples() const {
+    return static_cast<std::size_t>(packet_time_.count()) * kSampleRate / 1000;
+  }
+
+  // Receiving.
+  void on_rtp(Path& path, const Endpoint& from, Bytes bytes, TimePoint now);
+  void on_rtcp(const Endpoint& from, Bytes bytes, TimePoint now);
+  bool payload_known(std::uint8_t payload_type) const;
+  const PayloadMapping* audio_payload(std::uint8_t payload_type) const;
+  void take(PathId id, const Endpoint& from, const wire::RtpPacket& packet, TimePoint at);
+  void note_received(PathId id, const Endpoint& from, std::uint32_t gap, TimePoint at);
+  void follow(PathId id, const Endpoint& from, TimePoint now, bool moved);
+  bool latch_to(const Endpoint& from);
+
+  // Watching.
+  std::optional<TimePoint> silence_deadline() const;
+  void update_listening(TimePoint now);
+  void watch_silence(TimePoint now);
+  void report_statistics(TimePoint now);
+
+  const std::string name_;
+  const MediaConfig config_;
+  Log& log_;
+  AudioFiles& files_;
+  RtpSession session_;
+  SourceGate gate_{kStrangerLimit};
+  JitterBuffer jitter_;
+
+  std::vector<Path> paths_;
+  std::optional<SetParameters> parameters_;
+  Duration packet_time_ = std::chrono::milliseconds(20);
+  std::optional<SetRemote> remote_;   ///< The one in force; its path may have been closed since.
+  std::optional<SetRemote> pending_;  ///< Waits for its path to open.
+  std::optional<Endpoint> latched_;
+  std::optional<Endpoint> latched_rtcp_;
+  TimePoint remote_since_{};
+  bool remote_replaced_ = false;  ///< A later SetRemote changed the first address.
+  bool stopped_ = false;
+
+  std::unique_ptr<AudioSource> source_;
+  EchoLoop* echo_ = nullptr;  ///< `source_`, if it is one.
+  std::unique_ptr<AudioSink> recording_;
+  bool muted_ = false;
+
+  std::optional<TimePoint> next_tick_;  ///< The cadence's lattice; kept while the clock stands.
+  std::optional<TimePoint> first_sent_;
+  std::optional<TimePoint> last_sent_;
+  std::optional<TimePoint>
+      dead_since_;  ///< Of the path left last; until the first packet on the new.
+  std::uint64_t resent_ = 0;
+  std::uint64_t ignored_ = 0;
+
+  std::optional<TimePoint> last_received_;
+  std::optional<Endpoint> last_from_;
+  Transition transition_;
+  std::optional<TimePoint> listening_since_;
+  bool silent_ = false;
+  std::optional<TimePoint> next_statistics_;
+  Duration longest_receive_pause_{};
+  Duration longest_send_pause_{};
+};
+
+// ---- Paths --------------------------------------------------------------------------------------
+
+Path* MediaEngine::Impl::find(PathId id) {
+  const auto it =
+      std::find_if(paths_.begin(), paths_.end(), [&](const Path& path) { return path.id() == id; });
+  return it == paths_.end() ? nullptr : &*it;
+}
+
+void MediaEngine::Impl::on(const OpenPath& command, TimePoint) {
+  if (!command.path || find(command.path)) {
+    report(PathFailed{command.path, command.generation,
+                      Error{ErrorCode::InvalidArgument, "media path number is taken"}});
+    return;
+  }
+  if (paths_.size() == kMaxPaths) {
+    report(PathFailed{command.path, command.generation,
+                      Error{ErrorCode::Busy, "too many media paths"}});
+    return;
+  }
+  Path& path = paths_.emplace_back();
+  path.opened = command;
+  path.generation = command.generation;
+  outputs.emplace_back(OpenSockets{command.path, command.local, command.interface_index,
+                                   command.interface_name, config_.rtp_port_min,
+                                   config_.rtp_port_max});
+}
+
+void MediaEngine::Impl::on_sockets(PathId id, Result<Endpoint> rtp_local, TimePoint now) {
+  Path* path = find(id);
+  if (!path || path->is_open()) return;  // closed in the meantime
+  if (!rtp_local) {
+    report(PathFailed{id, path->generation, std::move(rtp_local.error())});
+    std::erase_if(paths_, [&](const Path& p) { return p.id() == id; });
+    if (pending_ && pending_->path == id) pending_.reset();
+    return;
+  }
+  path->local = *rtp_local;
+  report(PathOpened{id, path->generation, path->local, next_port(path->local)});
+  if (pending_ && pending_->path == id) apply(*std::exchange(pending_, std::nullopt), now);
+  start_clocks(now);
+}
+
+void MediaEngine::Impl::on(const ClosePath& command, TimePoint now) {
+  Path* path = find(command.path);
+  if (!path) return;
+  if (pending_ && pending_->path == command.path) pending_.reset();
+  if (command.after <= Duration::zero() || !path->is_open()) {
+    close(command.path);
+  } else {
+    path->close_at = now + command.after;
+  }
+}
+
+void MediaEngine::Impl::close(PathId id) {
+  std::erase_if(paths_, [&](const Path& path) { return path.id() == id; });
+  outputs.emplace_back(CloseSockets{id});
+}
+
+// ---- Parameters, remote, audio ------------------------------------------------------------------
+
+void MediaEngine::Impl::on(const SetParameters& command, TimePoint now) {
+  parameters_ = command;
+  if (parameters_->receive.size() > kMaxPayloads) parameters_->receive.resize(kMaxPayloads);
+  const auto tens = std::clamp<std::int64_t>(command.packet_time.count() / 10, 1, 6);
+  packet_time_ = std::chrono::milliseconds(tens * 10);
+  update_listening(now);
+  start_clocks(now);
+}
+
+void MediaEngine::Impl::on(const SetRemote& command, TimePoint now) {
+  Path* path = find(command.path);
+  if (!path) {
+    report(PathFailed{command.path, command.generation,
+                      Error{ErrorCode::NotFound, "media path is not open"}});
+    return;
+  }
+  if (path->generation != command.generation) {
+    path->generation = command.generation;
+    path->first_sent_due = path->first_received_due = true;
+  }
+  path->close_at.reset();
+  if (path->is_open()) {
+    pending_.reset();
+    apply(command, now);
+    start_clocks(now);
+  } else {
+    pending_ = command;
+  }
+}
+
+void MediaEngine::Impl::apply(const SetRemote& remote, TimePoint now) {
+  const bool first = !remote_.has_value();
+  const bool moves = !first && remote_->path != remote.path;
+  if (first || remote_->rtp != remote.rtp) {
+    // What was latched belongs to the address it replaced. If the peer is behind a NAT, its next
+    // packets latch again (follow()).
+    latched_.reset();
+    latched_rtcp_.reset();
+    remote_since_ = now;
+    remote_replaced_ = !first;
+    gate_.set_signalled(remote.rtp);
+  }
+  remote_ = remote;
+  const Family family = transmit_path()->local.address.family();
+  if (latched_ && latched_->address.family() != family) latched_.reset();
+  if (latched_rtcp_ && latched_rtcp_->address.family() != family) latched_rtcp_.reset();
+  update_listening(now);
+  if (moves) {
+    dead_since_ = remote.old_path_dead_since;
+    log_.info("media", name_ + ": sends from " + transmit_path()->local.to_string() + " to " +
+                           rtp_destination().to_string());
+    if (dead_since_) repeat_sent(now);
+  }
+}
+
+/// The cadence is kept, so the next new packet may be a packet time away; but what went into the
+/// dead path is sent again at once, byte for byte. A receiver that got one after all drops the
+/// copy.
+void MediaEngine::Impl::repeat_sent(TimePoint now) {
+  if (!may_send()) return;
+  const TimePoint since = std::max(*dead_since_ - packet_time_, now - kRepeatLimit);
+  for (Buffer& bytes : session_.sent_since(since)) {
+    ++resent_;
+    send_rtp(std::move(bytes), now);
+  }
+}
+
+void MediaEngine::Impl::on(const SetSource& command, TimePoint) {
+  using Kind = godwit::AudioSource::Kind;
+  echo_ = nullptr;
+  switch (command.source.kind) {
+    case Kind::Silence: source_ = std::make_unique<SilenceSource>(); return;
+    case Kind::Tone: source_ = std::make_unique<ToneSource>(command.source.tone_hz); return;
+    case Kind::Echo: {
+      auto echo = std::make_unique<EchoLoop>();
+      echo_ = echo.get();
+      source_ = std::move(echo);
+      return;
+    }
+    case Kind::File: {
+      auto opened = files_.open_source(command.source.file, command.source.loop);
+      if (!opened) report(AudioFailed{std::move(opened.error())});
+      source_ = opened ? std::move(*opened) : std::make_unique<SilenceSource>();
+      return;
+    }
+  }
+}
+
+void MediaEngine::Impl::on(const SetRecording& command, TimePoint) {
+  recording_.reset();
+  if (command.file.empty()) return;
+  auto opened = files_.open_sink(command.file);
+  if (opened) {
+    recording_ = std::move(*opened);
+  } else {
+    report(AudioFailed{std::move(opened.error())});
+  }
+}
+
+void MediaEngine::Impl::on(const StopMedia&, TimePoint now) {
+  if (remote_ && transmit_path()) send_rtcp(session_.make_bye(now));
+  report_statistics(now);
+  while (!paths_.empty()) close(paths_.front().id());
+  recording_.reset();
+  source_.reset();
+  echo_ = nullptr;
+  stopped_ = true;
+}
+
+// ---- Sending ------------------------------------------------------------------------------------
+
+/// The path that sends, if it is open; one that is only kept for receiving does not.
+const Path* MediaEngine::Impl::transmit_path() const {
+  if (!remote_) return nullptr;
+  const Path* path = find(remote_->path);
+  return path && path->is_open() && !path->close_at ? path : nullptr;
+}
+
+bool MediaEngine::Impl::may_send() const {
+  if (!parameters_ || !sends(parameters_->direction) || !transmit_path()) return false;
+  // RFC 3264 §8.4: an address of zeros is the old way to put on hold.
+  const Endpoint to = rtp_destination();
+  return to.port != 0 && !to.address.is_unspecified();
+}
+
+Endpoint MediaEngine::Impl::rtcp_destination() const {
+  if (latched_rtcp_) return *latched_rtcp_;
+  if (!latched_) return remote_->rtcp;
+  return remote_->rtcp == remote_->rtp ? *latched_ : next_port(*latched_);
+}
+
+void MediaEngine::Impl::send_rtp(Buffer bytes, TimePoint now) {
+  Path& path = *find(remote_->path);
+  outputs.emplace_back(SendPacket{path.id(), Channel::Rtp, rtp_destination(), std::move(bytes)});
+  std::optional<Duration> pause;
+  if (last_sent_ && !(dead_since_ && *first_sent_ > *dead_since_)) pause = now - last_chance();
+  if (path.first_sent_due) {
+    path.first_sent_due = false;
+    report(FirstSent{path.id(), path.generation, now, pause});
+  }
+  longest_send_pause_ = std::max(longest_send_pause_, pause.value_or(Duration::zero()));
+  dead_since_.reset();
+  if (!first_sent_) first_sent_ = now;
+  last_sent_ = now;
+}
+
+/// When the last packet went out that could arrive. Behind the path's death that is the last point
+/// of the cadence before it.
+TimePoint MediaEngine::Impl::last_chance() const {
+  if (!dead_since_ || *last_sent_ <= *dead_since_) return *last_sent_;
+  const auto after = (*last_sent_ - *dead_since_ + packet_time_ - Duration(1)) / packet_time_;
+  return *last_sent_ - after * packet_time_;
+}
+
+void MediaEngine::Impl::send_rtcp(Buffer bytes) {
+  const Endpoint to = rtcp_destination();
+  if (to.port == 0 || to.address.is_unspecified()) return;
+  const bool multiplexed = remote_->rtcp == remote_->rtp;
+  outputs.emplace_back(
+      SendPacket{remote_->path, multiplexed ? Channel::Rtp : Channel::Rtcp, to, std::move(bytes)});
+}
+
+// ---- The clock ----------------------------------------------------------------------------------
+
+bool MediaEngine::Impl::clock_running() const {
+  return next_tick_ && std::any_of(paths_.begin(), paths_.end(), std::mem_fn(&Path::is_open));
+}
+
+void MediaEngine::Impl::start_clocks(TimePoint now) {
+  if (!parameters_ || paths_.empty()) return;
+  if (!next_tick_) next_tick_ = now;
+  if (!next_statistics_) next_statistics_ = now + kStatisticsInterval;
+  if (remote_) session_.start_reports(now);
+}
+
+void MediaEngine::Impl::run_clock(TimePoint now) {
+  if (now - *next_tick_ >= kMaxCatchUp * packet_time_) {
+    const auto missed = (now - *next_tick_) / packet_time_;
+    session_.advance(static_cast<std::uint32_t>(missed) *
+                     static_cast<std::uint32_t>(frame_samples()));
+    session_.mark();
+    *next_tick_ += missed * packet_time_;
+  }
+  while (*next_tick_ <= now) {
+    tick(now);
+    *next_tick_ += packet_time_;
+  }
+}
+
+/// One packet time: what was received is played, then what is due is sent; so an echo is not late.
+void MediaEngine::Impl::tick(TimePoint now) {
+  std::vector<std::int16_t> frame(frame_samples());
+  jitter_.read(frame);
+  if (recording_) recording_->write(frame);
+  if (echo_) echo_->write(frame);
+
+  const std::size_t filled = source_->read(frame);
+  const auto silence_from =
+      muted_ ? frame.begin() : frame.begin() + static_cast<std::ptrdiff_t>(filled);
+  std::fill(silence_from, frame.end(), std::int16_t{0});
+  if (may_send()) {
+    Buffer payload(frame.size());
+    encode(parameters_->codec, frame, payload);
+    send_rtp(session_.make_packet(parameters_->payload_type, payload, now), now);
+  } else {
+    session_.mark();
+  }
+  session_.advance(static_cast<std::uint32_t>(frame.size()));
+}
+
+void MediaEngine::Impl::on_timeout(TimePoint now) {
+  for (std::size_t i = 0; i < paths_.size();) {
+    const auto& close_at = paths_[i].close_at;
+    if (close_at && *close_at <= now) {
+      close(paths_[i].id());
+    } else {
+      ++i;
+    }
+  }
+  if (clock_running()) run_clock(now);
+  if (const auto due = session_.next_report(); due && *due <= now) {
+    Buffer report = session_.make_report(now);
+    if (transmit_path()) send_rtcp(std::move(report));
+  }
+  watch_silence(now);
+  if (next_statistics_ && *next_statistics_ <= now) {
+    report_statistics(now);
+    *next_statistics_ += kStatisticsInterval;
+    if (*next_statistics_ <= now) next_statistics_ = now + kStatisticsInterval;
+  }
+}
+
+std::optional<TimePoint> MediaEngine::Impl::next_timeout() const {
+  std::optional<TimePoint> next;
+  const auto consider = [&](const std::optional<TimePoint>& at) {
+    if (at && (!next || *at < *next)) next = at;
+  };
+  for (const Path& path : paths_) consider(path.close_at);
+  if (clock_running()) consider(next_tick_);
+  consider(session_.next_report());
+  consider(silence_deadline());
+  consider(next_statistics_);
+  return next;
+}
+
+// ---- Receiving ----------------------------------------------------------------------------------
+
+void MediaEngine::Impl::on_packet(PathId id, Channel channel, const Endpoint& from, Bytes bytes,
+                                  TimePoint now) {
+  Path* path = find(id);
+  if (!path) return;
+  if (bytes.size() > kMaxPacketSize) {
+    ++ignored_;
+  } else if (channel == Channel::Rtcp || wire::looks_like_rtcp(bytes)) {
+    on_rtcp(from, bytes, now);
+  } else {
+    on_rtp(*path, from, bytes, now);
+  }
+}
+
+const PayloadMapping* MediaEngine::Impl::audio_payload(std::uint8_t payload_type) const {
+  if (!parameters_) return nullptr;
+  const auto& receive = parameters_->receive;
+  const auto it = std::find_if(receive.begin(), receive.end(), [&](const PayloadMapping& mapping) {
+    return mapping.payload_type == payload_type;
+  });
+  return it == receive.end() ? nullptr : &*it;
+}
+
+bool MediaEngine::Impl::payload_known(std::uint8_t payload_type) const {
+  return parameters_ && (audio_payload(payload_type) || payload_type == kComfortNoise ||
+                         parameters_->telephone_event == payload_type);
+}
+
+void MediaEngine::Impl::on_rtp(Path& path, const Endpoint& from, Bytes bytes, TimePoint now) {
+  const auto packet = wire::parse_rtp(bytes);
+  if (!packet || !payload_known(packet->payload_type)) {
+    ++ignored_;
+    return;
+  }
+  const auto outcome = gate_.on_packet(path.id(), from, packet->ssrc, packet->sequence, bytes, now);
+  switch (outcome.verdict) {
+    case SourceGate::Verdict::Ignored: ++ignored_; return;
+    case SourceGate::Verdict::Held: return;
+    case SourceGate::Verdict::Accepted: break;
+  }
+  for (const SourceGate::Packet& held : outcome.released) {
+    take(held.path, held.from, *wire::parse_rtp(held.bytes), held.at);
+  }
+  take(path.id(), from, *packet, now);
+  follow(path.id(), from, now, outcome.moved);
+}
+
+void MediaEngine::Impl::take(PathId id, const Endpoint& from, const wire::RtpPacket& packet,
+                             TimePoint at) {
+  const PayloadMapping* audio = audio_payload(packet.payload_type);
+  const auto received = session_.on_packet(packet, audio != nullptr, at);
+  using Verdict = ReceivedStream::Verdict;
+  if (received.arrival.verdict == Verdict::Implausible) {
+    ++ignored_;
+    return;
+  }
+  if (received.new_stream || received.arrival.verdict == Verdict::Restarted) jitter_.reset();
+  note_received(id, from, received.arrival.gap, at);
+  if (received.arrival.verdict == Verdict::Duplicate) return;
+  if (!audio || !receives(parameters_->direction)) return;
+  std::vector<std::int16_t> samples(packet.payload.size());
+  decode(audio->codec, packet.payload, samples);
+  jitter_.insert(received.arrival.sequence, packet.timestamp, samples,
+                 static_cast<std::int32_t>(session_.stream()->jitter_samples()));
+}
+
+/// A packet of the stream has come, be it a copy: it proves its path, and ends a pause.
+void MediaEngine::Impl::note_received(PathId id, const Endpoint& from, std::uint32_t gap,
+                                      TimePoint at) {
+  std::optional<Duration> pause;
+  if (last_received_) pause = std::max(at - *last_received_, Duration::zero());
+  if (Path* path = find(id); path && path->first_received_due) {
+    path->first_received_due = false;
+    report(FirstReceived{id, path->generation, at, pause, gap, from});
+  }
+  if (last_from_ != from) transition_ = {at, pause, gap};
+  if (std::exchange(silent_, false)) {
+    const TimePoint since = std::max(last_received_.value_or(TimePoint::min()), *listening_since_);
+    report(MediaHeard{at, at - since});
+  }
+  longest_receive_pause_ = std::max(longest_receive_pause_, pause.value_or(Duration::zero()));
+  last_from_ = from;
+  last_received_ = std::max(at, last_received_.value_or(at));
+}
+
+/// Sends to where the stream comes from, if that is allowed and not where we send already.
+void MediaEngine::Impl::follow(PathId id, const Endpoint& from, TimePoint now, bool moved) {
+  const bool from_source = gate_.source() == from;
+  // A peer that was behind a NAT before its address was signalled, or signalled anew, stays latched
+  // without a move; but what was in flight from the address it left must not pull us back.
+  const bool settled = !remote_replaced_ || now - remote_since_ >= kRelatchDelay;
+  bool redirected = false;
+  if (from_source && (moved || settled)) redirected = latch_to(from);
+  if (moved) {
+    log_.info("media", name_ + ": the peer's audio now comes from " + from.to_string());
+    report(RemoteMoved{id, transition_.at, from, transition_.pause, transition_.lost, redirected});
+  }
+}
+
+bool MediaEngine::Impl::latch_to(const Endpoint& from) {
+  const Path* path = transmit_path();
+  if (!parameters_ || !parameters_->latch || !path || rtp_destination() == from ||
+      path->local.address.family() != from.address.family()) {
+    return false;
+  }
+  latched_ = from == remote_->rtp ? std::nullopt : std::optional(from);
+  latched_rtcp_.reset();
+  return true;
+}
+
+void MediaEngine::Impl::on_rtcp(const Endpoint& from, Bytes bytes, TimePoint now) {
+  const auto packets = wire::parse_rtcp(bytes);
+  if (!packets || !session_.on_rtcp(*packets, now)) {
+    ++ignored_;
+    return;
+  }
+  // The peer's RTCP may leave its NAT from another port than its RTP's next one.
+  const auto source = gate_.source();
+  if (latched_ && source == latched_ && from.address == source->address &&
+      remote_->rtcp != remote_->rtp) {
+    latched_rtcp_ = from;
+  }
+}
+
+// ---- Watching -----------------------------------------------------------------------------------
+
+std::optional<TimePoint> MediaEngine::Impl::silence_deadline() const {
+  if (silent_ || !listening_since_) return std::nullopt;
+  return std::max(*listening_since_, last_received_.value_or(TimePoint::min())) + kSilenceLimit;
+}
+
+/// Audio is expected once an answer is there and the direction promises some.
+void MediaEngine::Impl::update_listening(TimePoint now) {
+  if (!parameters_ || !receives(parameters_->direction) || !remote_) {
+    listening_since_.reset();
+    silent_ = false;
+  } else if (!listening_since_) {
+    listening_since_ = now;
+  }
+}
+
+void MediaEngine::Impl::watch_silence(TimePoint now) {
+  if (const auto deadline = silence_deadline(); deadline && *deadline <= now) {
+    silent_ = true;
+    report(MediaSilent{*deadline - kSilenceLimit});
+  }
+}
+
+void MediaEngine::Impl::report_statistics(TimePoint now) {
+  const RtpSession::Totals totals = session_.totals();
+  MediaStatistics s;
+  s.at = now;
+  s.packets_sent = totals.sent;
+  s.packets_resent = resent_;
+  s.packets_received = totals.received;
+  s.packets_lost = totals.lost;
+  s.packets_late = jitter_.counters().late;
+  s.packets_duplicate = totals.duplicates;
+  s.packets_ignored = ignored_;
+  s.jitter = totals.jitter;
+  s.buffered = std::chrono::seconds(1) * std::int64_t{jitter_.buffered()} / kSampleRate;
+  s.round_trip = totals.round_trip;
+  s.longest_receive_pause = longest_receive_pause_;
+  s.longest_send_pause = longest_send_pause_;
+  if (listening_since_ && last_received_) {
+    s.longest_receive_pause = std::max(s.longest_receive_pause, now - *last_received_);
+  }
+  if (may_send() && last_sent_) {
+    s.longest_send_pause = std::max(s.longest_send_pause, now - *last_sent_);
+  }
+  longest_receive_pause_ = longest_send_pause_ = Duration::zero();
+  report(s);
+}
+
+void MediaEngine::Impl::on_error(PathId id, const Error& error, TimePoint now) {
+  Path* path = find(id);
+  if (!path || (path->last_trouble && now - *path->last_trouble < kTroubleInterval)) return;
+  path->last_trouble = now;
+  report(PathTrouble{id, path->generation, error});
+}
+
+// ---- MediaEngine --------------------------------------------------------------------------------
+
+MediaEngine::MediaEngine(CallId call, const MediaConfig& config, Random& random, Log& log,
+                         AudioFiles& files)
+    : impl_(std::make_unique<Impl>(call, config, random, log, files)) {}
+
+MediaEngine::~MediaEngine() = default;
+
+void MediaEngine::command(const MediaCommand& command, TimePoint now) {
+  if (impl_->stopped()) return;
+  std::visit([&](const auto& c) { impl_->on(c, now); }, command);
+}
+
+void MediaEngine::on_sockets(PathId path, Result<Endpoint> rtp_local, TimePoint now) {
+  if (!impl_->stopped()) impl_->on_sockets(path, std::move(rtp_local), now);
+}
+
+void MediaEngine::on_packet(PathId path, Channel channel, const Endpoint& from, Bytes bytes,
+                            TimePoint now) {
+  if (!impl_->stopped()) impl_->on_packet(path, channel, from, bytes, now);
+}
+
+void MediaEngine::on_error(PathId path, const Error& error, TimePoint now) {
+  if (!impl_->stopped()) impl_->on_error(path, error, now);
+}
+
+void MediaEngine::on_timeout(TimePoint now) {
+  if (!impl_->stopped()) impl_->on_timeout(now);
+}
+
+std::optional<TimePoint> MediaEngine::next_timeout() const {
+  return impl_->stopped() ? std::nullopt : impl_->next_timeout();
+}
+
+std::optional<MediaOutput> MediaEngine::poll_output() {
+  if (impl_->outputs.empty()) return std::nullopt;
+  MediaOutput output = std::move(impl_->outputs.front());
+  impl_->outputs.pop_front();
+  return output;
+}
+
+}  // namespace godwit::media

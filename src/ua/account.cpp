@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ua/account.hpp"
+
+#include "wire/sip/uri.hpp"
+
+namespace godwit::ua {
+namespace {
+
+constexpr std::chrono::seconds kMinExpires{10};
+constexpr std::chrono::seconds kMaxExpires{86'400};
+constexpr std::size_t kMaxText = 256;  // Longer names help nobody and fill every message.
+
+bool is_printable(const std::string& text) {
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return false;
+  }
+  return text.size() <= kMaxText;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig config,
+                                               const std::string& user_agent,
+                                               sip::UsageContext context, sip::Owner owner) {
+  auto account = std::make_unique<Account>();
+  account->id = id;
+  const auto aor = parse_sip_address(config.aor, "account address");
+  if (!aor) return tl::unexpected<Error>(aor.error());
+  account->aor = *aor;
+  if (aor->user.empty()) {
+    return fail(ErrorCode::InvalidArgument,
+                "account address \"" + config.aor + "\" has no user part before '@'");
+  }
+  if (config.expires < kMinExpires || config.expires > kMaxExpires) {
+    return fail(ErrorCode::InvalidArgument, "registration time must be 10 to 86400 seconds, not " +
+                                                std::to_string(config.expires.count()));
+  }
+  for (const std::string* text : {&config.display_name, &config.username, &config.password}) {
+    if (!is_printable(*text)) {
+      return fail(ErrorCode::InvalidArgument,
+                  "account " + config.aor + ": a name or password has control characters or is " +
+                      "longer than 256 bytes");
+    }
+  }
+
+  SipAddress registrar = *aor;
+  registrar.user.clear();
+  if (!config.registrar.empty()) {
+    const auto parsed = parse_sip_address(config.registrar, "registrar");
+    if (!parsed) return tl::unexpected<Error>(parsed.error());
+    registrar = *parsed;
+    registrar.user.clear();
+  }
+  account->first_hop = registrar;
+  if (!config.outbound_proxy.empty()) {
+    const auto proxy = parse_sip_address(config.outbound_proxy, "outbound proxy");
+    if (!proxy) return tl::unexpected<Error>(proxy.error());
+    account->first_hop = *proxy;
+    account->route_set.push_back("<" + proxy->domain_uri() + ";lr>");
+  }
+  account->server = account->first_hop.endpoint();
+  account->wants_registration = config.register_on_add;
+
+  std::vector<sip::DigestCredentials> credentials;
+  if (!config.password.empty()) {
+    sip::DigestCredentials own;
+    own.username = config.username.empty() ? aor->user : config.username;
+    own.password = config.password;
+    credentials.push_back(std::move(own));
+  }
+  account->digest =
+      std::make_unique<sip::DigestClient>(context.random, context.log, std::move(credentials));
+
+  sip::RegistrationConfig registration;
+  registration.aor = aor->uri();
+  registration.display_name = config.display_name;
+  registration.registrar = registrar.domain_uri();
+  registration.route_set = account->route_set;
+  registration.expires = config.expires;
+  registration.user_agent = user_agent;
+  account->registration = std::make_unique<sip::Registration>(
+      context, owner, std::move(registration), *account->digest);
+  account->config = std::move(config);
+  return account;
+}
+
+std::string Account::contact(const Endpoint& local) const {
+  return "sip:" + wire::percent_encode_user(aor.user) + "@" + local.to_string();
+}
+
+}  // namespace godwit::ua

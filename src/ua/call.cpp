@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ua/call.hpp"
+
+namespace godwit::ua {
+
+MediaDirection Call::wanted_direction() const {
+  const bool held_by_peer = agreed && agreed->held_by_peer;
+  return make_direction(!held_by_peer, !hold_wanted);
+}
+
+LocalAudio Call::local_audio(const MediaConfig& config, const MediaPath& from) const {
+  LocalAudio audio;
+  audio.rtp = from.rtp.value_or(Endpoint{from.path.local, 0});
+  audio.rtcp_port = from.rtcp_port;
+  audio.direction = make_direction(true, !hold_wanted);
+  audio.codecs = config.codecs;
+  audio.packet_time = config.packet_time;
+  return audio;
+}
+
+wire::SessionDescription Call::next_offer(const MediaConfig& config, const MediaPath& from) {
+  const std::uint64_t version = session->offer_answer().next_version();
+  if (!sent) return make_offer(origin, version, local_audio(config, from));
+  return make_reoffer(*sent, version, from.rtp.value_or(Endpoint{from.path.local, 0}),
+                      from.rtcp_port, wanted_direction());
+}
+
+}  // namespace godwit::ua

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One call: its SIP session, the media it has agreed on and the paths that the media may take, and
+// what the application wants of it. Holds state and writes SDP; the core moves it along (it routes
+// the events and emits the outputs). Owned by the core.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "godwit/config.hpp"
+#include "godwit/event.hpp"
+#include "mobility/plan.hpp"
+#include "sip/invite_session.hpp"
+#include "ua/media_description.hpp"
+
+namespace godwit::ua {
+
+/// A socket pair of the media engine as the core knows it.
+struct MediaPath {
+  media::PathId id;
+  mobility::Path path;
+  Generation generation;
+  std::optional<Endpoint> rtp;  ///< Empty until the driver has opened it.
+  std::uint16_t rtcp_port = 0;
+  bool failed = false;
+};
+
+/// Why a target refresh is wanted; several reasons make one refresh.
+struct RefreshWish {
+  bool hold_changed = false;
+  bool recovery = false;
+  bool any() const { return hold_changed || recovery; }
+};
+
+struct Call {
+  CallId id;
+  AccountId account;
+  bool outgoing = false;
+  std::string target;  ///< Outgoing: the Request-URI.
+  std::optional<Endpoint> first_hop;
+  std::unique_ptr<sip::InviteSession> session;
+  CallState state = CallState::Calling;
+  bool announced = false;     ///< IncomingCall or Calling was told to the application.
+  bool started = false;       ///< Outgoing: the INVITE has left.
+  bool answering = false;     ///< The application has answered; waits for its media path.
+  bool ending = false;        ///< Hang-up was asked for or decided.
+  bool suspended = false;     ///< No path; waits for one until the recovery deadline.
+  std::string peer_offer;     ///< The offer of the INVITE, until it is answered.
+  bool offer_wanted = false;  ///< The INVITE came without an offer: ours goes in the 2xx.
+
+  // Signalling path.
+  std::optional<mobility::Path> path;
+  /// Set by a recovery until the session has been moved to `path`.
+  bool move_pending = false;
+  Generation generation;
+
+  // Media.
+  std::uint32_t last_media_path = 0;
+  std::optional<MediaPath> media;       ///< What SDP says now.
+  std::optional<MediaPath> next_media;  ///< What the next offer will say.
+  SessionOrigin origin;
+  std::optional<wire::SessionDescription> sent;  ///< Our last description.
+  std::optional<wire::SessionDescription> open_offer;
+  /// The path that `open_offer` offers.
+  std::optional<media::PathId> offered_path;
+  /// The path that the engine was last told to send from.
+  std::optional<media::PathId> aimed_from;
+  std::optional<AgreedAudio> agreed;
+  bool hold_wanted = false;
+
+  // Refresh.
+  RefreshWish wish;
+  std::optional<TimePoint> refresh_not_before;
+  bool refresh_in_flight = false;
+  /// The wishes that the refresh in flight carries.
+  RefreshWish in_flight;
+  int refusals = 0;       ///< In a row.
+  bool repaired = false;  ///< The one repair offer of this generation has been made.
+  bool wait_for_registration = false;
+  TimerId deadline;  ///< While suspended.
+
+  /// What our side wants of the audio, given hold on either side.
+  MediaDirection wanted_direction() const;
+  /// The next offer: the first one of the session, or the last description from where we are now.
+  wire::SessionDescription next_offer(const MediaConfig& config, const MediaPath& from);
+  /// What an answer of ours builds on.
+  LocalAudio local_audio(const MediaConfig& config, const MediaPath& from) const;
+  bool expects_audio() const { return agreed && receives(agreed->direction); }
+};
+
+}  // namespace godwit::ua

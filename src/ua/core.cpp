@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ua/core.hpp"
+
+#include <algorithm>
+
+#include "ua/core_impl.hpp"
+#include "wire/sip/message.hpp"
+
+namespace godwit::ua {
+namespace {
+
+/// How often an unreachable resource (a name, a socket) is asked for again.
+constexpr Duration kRetryInterval = std::chrono::seconds(2);
+
+/// Rounds of settling for one input. Each round carries an event one layer on; more than a handful
+/// would be two parts answering each other for ever.
+constexpr int kMaxRounds = 64;
+
+/// Routes looked up for us in each snapshot.
+constexpr std::size_t kMaxWatchedRemotes = 128;
+
+}  // namespace
+
+Core::Impl::Impl(UserAgentConfig config, Random& random, Log& log)
+    : config_(std::move(config)),
+      random_(random),
+      log_(log),
+      transactions_(random, log),
+      listeners_(config_.sip_port, outputs_),
+      judge_(path_policy()) {}
+
+mobility::PathPolicy Core::Impl::path_policy() const {
+  return {config_.interfaces, config_.bind_addresses};
+}
+
+void Core::Impl::warn(std::string text) {
+  log_.warn("ua", text);
+  emit(Warning{std::move(text)});
+}
+
+Account* Core::Impl::find_account(AccountId id) {
+  const auto found = accounts_.find(id);
+  return found == accounts_.end() ? nullptr : found->second.get();
+}
+
+Call* Core::Impl::find_call(CallId id) {
+  const auto found = calls_.find(id);
+  return found == calls_.end() ? nullptr : found->second.get();
+}
+
+Result<Call*> Core::Impl::require_call(CallId id) {
+  Call* call = find_call(id);
+  if (call == nullptr || call->state == CallState::Ended) {
+    return fail(ErrorCode::NotFound, "there is no call " + std::to_string(id.value()));
+  }
+  return call;
+}
+
+void Core::Impl::settle(TimePoint now) {
+  for (int round = 0; round < kMaxRounds; ++round) {
+    bool busy = false;
+    while (auto event = transactions_.poll_event()) {
+      busy = true;
+      dispatch(*event, now);
+    }
+    if (auto change = judge_.poll()) {
+      busy = true;
+      begin_recovery(*change, now);
+    }
+    for (const AccountId id : std::exchange(touched_accounts_, {})) {
+      busy = true;
+      if (Account* account = find_account(id)) advance(*account, now);
+    }
+    for (const CallId id : std::exchange(touched_calls_, {})) {
+      busy = true;
+      if (Call* call = find_call(id)) advance(*call, now);
+    }
+    busy = close_dead_listeners(now) || busy;
+    for (const CallId id : std::exchange(finished_calls_, {})) {
+      if (const Call* call = find_call(id)) touch(call->account);
+      calls_.erase(id);
+      remotes_changed_ = true;
+    }
+    if (!busy) break;
+    if (round + 1 == kMaxRounds) log_.warn("ua", "an input did not settle; going on");
+  }
+  finish_recovery_if_complete(now);
+  flush_transmits();
+  watch_remotes();
+}
+
+void Core::Impl::dispatch(const sip::TransactionEvent& event, TimePoint now) {
+  const auto to_usage = [&](sip::Owner owner, auto&& to_registration, auto&& to_session) {
+    const auto id = static_cast<std::uint32_t>(owner.value() >> 3U);
+    switch (static_cast<OwnerKind>(owner.value() & 7U)) {
+      case OwnerKind::Registration:
+        if (Account* account = find_account(AccountId{id})) {
+          to_registration(*account->registration);
+          touch(account->id);
+        }
+        break;
+      case OwnerKind::Session:
+        if (Call* call = find_call(CallId{id})) {
+          to_session(*call->session);
+          touch(call->id);
+        }
+        break;
+      case OwnerKind::CallControl:
+      case OwnerKind::Core: break;
+    }
+  };
+  const auto to_owner_of = [&](sip::ServerTransactionId transaction, auto&& give) {
+    for (auto& [id, call] : calls_) {
+      if (!call->session->owns(transaction)) continue;
+      give(*call->session);
+      touch(id);
+      return;
+    }
+  };
+  if (const auto* request = std::get_if<sip::RequestArrived>(&event)) {
+    on_request(*request, now);
+  } else if (const auto* ack = std::get_if<sip::AckArrived>(&event)) {
+    const auto id = sip::dialog_id_of_request(*ack->ack);
+    const auto found = id ? dialogs_.find(*id) : dialogs_.end();
+    if (found == dialogs_.end()) {
+      ++counters_.stray;
+    } else if (Call* call = find_call(found->second)) {
+      call->session->on_ack(*ack, now);
+      touch(call->id);
+    }
+  } else if (const auto* cancel = std::get_if<sip::CancelArrived>(&event)) {
+    to_owner_of(cancel->invite, [&](sip::InviteSession& s) { s.on_cancel(*cancel, now); });
+  } else if (const auto* response = std::get_if<sip::ResponseArrived>(&event)) {
+    to_usage(
+        response->owner, [&](sip::Registration& r) { r.on_response(*response, now); },
+        [&](sip::InviteSession& s) { s.on_response(*response, now); });
+  } else if (const auto* late = std::get_if<sip::DetachedAnswerArrived>(&event)) {
+    to_usage(
+        late->owner, [](sip::Registration&) {},
+        [&](sip::InviteSession& s) { s.on_detached_answer(*late, now); });
+  } else if (const auto* failed = std::get_if<sip::ClientFailed>(&event)) {
+    to_usage(
+        failed->owner, [&](sip::Registration& r) { r.on_client_failed(*failed, now); },
+        [&](sip::InviteSession& s) { s.on_client_failed(*failed, now); });
+  } else if (const auto* server = std::get_if<sip::ServerFailed>(&event)) {
+    to_owner_of(server->transaction,
+                [&](sip::InviteSession& s) { s.on_server_failed(*server, now); });
+  }
+}
+
+void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
+  const auto id = static_cast<std::uint32_t>(timer.owner.value() >> 3U);
+  switch (static_cast<OwnerKind>(timer.owner.value() & 7U)) {
+    case OwnerKind::Registration:
+      if (Account* account = find_account(AccountId{id})) {
+        account->registration->on_timer(timer.kind, now);
+        touch(account->id);
+      }
+      break;
+    case OwnerKind::Session:
+      if (Call* call = find_call(CallId{id})) {
+        call->session->on_timer(timer.kind, now);
+        touch(call->id);
+      }
+      break;
+    case OwnerKind::CallControl:
+      if (Call* call = find_call(CallId{id})) {
+        switch (static_cast<CallTimer>(timer.kind)) {
+          case CallTimer::Refresh: break;  // advance() sees that the time has come.
+          case CallTimer::Proof: on_proof_timer(*call, now); break;
+          case CallTimer::Deadline: on_deadline(*call, now); break;
+        }
+        touch(call->id);
+      }
+      break;
+    case OwnerKind::Core:
+      retry_timer_.reset();
+      listeners_.forget_failures();
+      for (const auto& [account, state] : accounts_) touch(account);
+      for (const auto& [call, state] : calls_) touch(call);
+      break;
+  }
+}
+
+void Core::Impl::retry_later(TimePoint now) {
+  if (retry_timer_) return;
+  retry_timer_ = timers_.schedule(
+      now + kRetryInterval,
+      Timer{owner(OwnerKind::Core, 0), static_cast<std::uint32_t>(CoreTimer::Retry)});
+}
+
+void Core::Impl::flush_transmits() {
+  while (auto transmit = transactions_.poll_transmit()) {
+    const Listener* listener = listeners_.find(transmit->flow.listener);
+    if (listener == nullptr || listener->dead) continue;  // Nothing leaves on a dead flow.
+    outputs_.push_back(
+        SendDatagram{transmit->flow.listener, transmit->flow.remote, std::move(transmit->bytes)});
+  }
+}
+
+void Core::Impl::watch_remotes() {
+  if (!std::exchange(remotes_changed_, false)) return;
+  std::set<IpAddress> remotes;
+  for (const auto& [id, call] : calls_) {
+    if (call->agreed) remotes.insert(call->agreed->remote_rtp.address);
+    if (call->started || !call->outgoing) remotes.insert(call->session->flow().remote.address);
+    if (remotes.size() >= kMaxWatchedRemotes) break;
+  }
+  for (const auto& [id, account] : accounts_) {
+    if (remotes.size() >= kMaxWatchedRemotes) break;
+    if (account->server) remotes.insert(account->server->address);
+  }
+  remotes.erase(IpAddress{});
+  std::vector<IpAddress> list(remotes.begin(), remotes.end());
+  if (list == watched_) return;
+  watched_ = list;
+  outputs_.push_back(WatchRemotes{std::move(list)});
+}
+
+// --- inputs ---
+
+void Core::Impl::on_datagram(ListenerId id, const Endpoint& remote, std::string bytes,
+                             TimePoint now) {
+  ++counters_.datagrams;
+  const Listener* listener = listeners_.find(id);
+  if (listener == nullptr || !listener->bound) {
+    ++counters_.stale_inputs;
+    return;
+  }
+  if (bytes.find_first_not_of("\r\n\0", 0, 3) == std::string::npos) {
+    ++counters_.keepalives;
+    return;
+  }
+  auto message = wire::Message::parse(std::move(bytes));
+  if (!message) {
+    ++counters_.unparseable;
+    log_.info("ua",
+              "dropped a datagram from " + remote.to_string() + ": " + message.error().detail);
+    return;
+  }
+  const sip::Flow flow{
+      sip::Transport::Udp, id, *listener->bound, remote, listener->path.interface_index,
+      listener->generation};
+  transactions_.on_message(flow, std::move(*message), now);
+  settle(now);
+}
+
+void Core::Impl::on_listen(ListenerId id, const Result<Endpoint>& bound, TimePoint now) {
+  const Listener* listener = listeners_.find(id);
+  if (listener == nullptr) {
+    ++counters_.stale_inputs;
+    return;
+  }
+  if (auto complaint = listeners_.on_listen(id, bound)) {
+    warn(*complaint);
+    if (listener->failed) retry_later(now);
+  }
+  if (recovery_ && listener->generation == recovery_->generation() && (bound || listener->failed)) {
+    progress(recovery_->listener_opened(bound.has_value(), bound.value_or(Endpoint{}),
+                                        bound ? "" : bound.error().detail, now));
+  }
+  for (const auto& [account, state] : accounts_) {
+    if (state->path == listener->path) touch(account);
+  }
+  for (const auto& [call, state] : calls_) {
+    if (state->path == listener->path) touch(call);
+  }
+  settle(now);
+}
+
+void Core::Impl::on_send_error(ListenerId id, const Endpoint& remote, bool fatal,
+                               const std::string& reason, TimePoint now) {
+  if (listeners_.find(id) == nullptr) {
+    ++counters_.stale_inputs;
+    return;
+  }
+  log_.info("ua", "sending to " + remote.to_string() + " failed: " + reason);
+  // A full queue or an ICMP error may pass: retransmission tries again. A socket whose address is
+  // gone does not come back.
+  if (!fatal) return;
+  listeners_.mark_dead(id);
+  transactions_.on_flow_failed(id, now);
+  for (const auto& [account, state] : accounts_) touch(account);
+  settle(now);
+}
+
+void Core::Impl::on_network(NetworkSnapshot snapshot, TimePoint now) {
+  const bool first = !judge_.has_snapshot();
+  judge_.on_snapshot(std::move(snapshot), collect_uses(), now);
+  // Before the first snapshot there are no paths to lose, and everything to begin.
+  const bool online = mobility::is_online(judge_.current()) || !config_.bind_addresses.empty();
+  if (online != online_) {
+    online_ = online;
+    emit(NetworkAvailability{online});
+  }
+  if (first || online) {
+    for (const auto& [account, state] : accounts_) {
+      if (!state->path) touch(account);
+    }
+    for (const auto& [call, state] : calls_) {
+      if (!state->path) touch(call);
+    }
+  }
+  settle(now);
+}
+
+void Core::Impl::on_resumed(Duration asleep, TimePoint now) {
+  log_.info("ua", "resumed after " + std::to_string(static_cast<long>(to_ms(asleep))) + " ms");
+  judge_.on_resumed(now);
+  settle(now);
+}
+
+void Core::Impl::on_resolved(QueryId query, const Result<std::vector<IpAddress>>& addresses,
+                             TimePoint now) {
+  const auto found = queries_.find(query);
+  if (found == queries_.end()) {
+    ++counters_.stale_inputs;
+    return;
+  }
+  const auto asker = found->second;
+  queries_.erase(found);
+  if (const auto* account_id = std::get_if<AccountId>(&asker)) {
+    if (Account* account = find_account(*account_id)) {
+      on_server_resolved(*account, addresses, now);
+    }
+  } else if (Call* call = find_call(std::get<CallId>(asker))) {
+    if (!addresses || addresses->empty()) {
+      end_call(*call, "the called host could not be found: " + call->target, now);
+    } else if (call->first_hop) {
+      call->first_hop->address = addresses->front();
+      touch(call->id);
+    }
+  }
+  settle(now);
+}
+
+void Core::Impl::on_timeout(TimePoint now) {
+  transactions_.on_timeout(now);
+  while (const auto timer = timers_.pop_due(now)) dispatch_timer(*timer, now);
+  judge_.on_timeout(collect_uses(), now);
+  settle(now);
+}
+
+std::optional<TimePoint> Core::Impl::next_timeout() {
+  std::optional<TimePoint> earliest;
+  for (const auto& next : {transactions_.next_timeout(), timers_.next(), judge_.next_timeout()}) {
+    if (next && (!earliest || *next < *earliest)) earliest = next;
+  }
+  return earliest;
+}
+
+std::optional<Output> Core::Impl::poll_output() {
+  if (outputs_.empty()) return std::nullopt;
+  Output output = std::move(outputs_.front());
+  outputs_.pop_front();
+  return output;
+}
+
+// --- the public face ---
+
+Core::Core(UserAgentConfig config, Random& random, Log& log)
+    : impl_(std::make_unique<Impl>(std::move(config), random, log)) {}
+Core::~Core() = default;
+
+Result<AccountId> Core::add_account(AccountConfig config, TimePoint now) {
+  return impl_->add_account(std::move(config), now);
+}
+Result<void> Core::remove_account(AccountId account, TimePoint now) {
+  return impl_->remove_account(account, now);
+}
+Result<void> Core::register_account(AccountId account, TimePoint now) {
+  return impl_->register_account(account, now);
+}
+Result<void> Core::unregister_account(AccountId account, TimePoint now) {
+  return impl_->unregister_account(account, now);
+}
+Result<CallId> Core::call(AccountId account, const std::string& target, TimePoint now) {
+  return impl_->call(account, target, now);
+}
+Result<void> Core::ring(CallId call, TimePoint now) { return impl_->ring(call, now); }
+Result<void> Core::answer(CallId call, TimePoint now) { return impl_->answer(call, now); }
+Result<void> Core::reject(CallId call, int status, TimePoint now) {
+  return impl_->reject(call, status, now);
+}
+Result<void> Core::hang_up(CallId call, TimePoint now) { return impl_->hang_up(call, now); }
+Result<void> Core::hold(CallId call, TimePoint now) { return impl_->set_hold(call, true, now); }
+Result<void> Core::resume(CallId call, TimePoint now) { return impl_->set_hold(call, false, now); }
+Result<void> Core::set_source(CallId call, AudioSource source, TimePoint now) {
+  return impl_->media_command(call, media::SetSource{std::move(source)}, now);
+}
+Result<void> Core::record(CallId call, const std::string& file, TimePoint now) {
+  return impl_->media_command(call, media::SetRecording{file}, now);
+}
+Result<void> Core::mute(CallId call, bool muted, TimePoint now) {
+  return impl_->media_command(call, media::SetMuted{muted}, now);
+}
+Result<Generation> Core::handle_ip_change(const IpChangeOptions& options, TimePoint now) {
+  return impl_->handle_ip_change(options, now);
+}
+void Core::shut_down(TimePoint now) { impl_->shut_down(now); }
+bool Core::idle() const { return impl_->idle(); }
+void Core::on_datagram(ListenerId listener, Endpoint remote, std::string bytes, TimePoint now) {
+  impl_->on_datagram(listener, remote, std::move(bytes), now);
+}
+void Core::on_listen(ListenerId listener, Result<Endpoint> bound, TimePoint now) {
+  impl_->on_listen(listener, bound, now);
+}
+void Core::on_send_error(ListenerId listener, Endpoint remote, bool fatal,
+                         const std::string& reason, TimePoint now) {
+  impl_->on_send_error(listener, remote, fatal, reason, now);
+}
+void Core::on_network(NetworkSnapshot snapshot, TimePoint now) {
+  impl_->on_network(std::move(snapshot), now);
+}
+void Core::on_resumed(Duration asleep, TimePoint now) { impl_->on_resumed(asleep, now); }
+void Core::on_resolved(QueryId query, Result<std::vector<IpAddress>> addresses, TimePoint now) {
+  impl_->on_resolved(query, addresses, now);
+}
+void Core::on_media(CallId call, const media::MediaReport& report, TimePoint now) {
+  impl_->on_media(call, report, now);
+}
+void Core::on_timeout(TimePoint now) { impl_->on_timeout(now); }
+std::optional<TimePoint> Core::next_timeout() { return impl_->next_timeout(); }
+std::optional<Output> Core::poll_output() { return impl_->poll_output(); }
+const CoreCounters& Core::counters() const { return impl_->counters(); }
+
+}  // namespace godwit::ua

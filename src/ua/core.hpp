@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The whole user agent without any I/O: accounts, calls and their recovery, composed of sip,
+// mobility and media. One thread. Every member is an input with its time; after each one the caller
+// drains poll_output(). Holds no socket, no clock and no randomness of its own.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log.hpp"
+#include "base/random.hpp"
+#include "godwit/config.hpp"
+#include "godwit/network.hpp"
+#include "godwit/result.hpp"
+#include "ua/driver.hpp"
+
+namespace godwit::ua {
+
+/// What was dropped or refused, for operators and tests; each only ever grows.
+struct CoreCounters {
+  std::uint64_t datagrams = 0;           ///< All that came in.
+  std::uint64_t unparseable = 0;         ///< Dropped: not SIP, or nothing that can be answered.
+  std::uint64_t answered_malformed = 0;  ///< Answered with 4xx/5xx because of their form.
+  std::uint64_t keepalives = 0;          ///< Empty or CRLF datagrams.
+  std::uint64_t stray = 0;               ///< Responses and ACKs that belong to nothing.
+  std::uint64_t stale_inputs = 0;        ///< Answers of the driver to an older generation.
+};
+
+class Core {
+ public:
+  /// `random` and `log` must outlive the core.
+  Core(UserAgentConfig config, Random& random, Log& log);
+  ~Core();
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+
+  // Commands of the application; see UserAgent for what each does.
+  Result<AccountId> add_account(AccountConfig config, TimePoint now);
+  Result<void> remove_account(AccountId account, TimePoint now);
+  Result<void> register_account(AccountId account, TimePoint now);
+  Result<void> unregister_account(AccountId account, TimePoint now);
+  Result<CallId> call(AccountId account, const std::string& target, TimePoint now);
+  Result<void> ring(CallId call, TimePoint now);
+  Result<void> answer(CallId call, TimePoint now);
+  Result<void> reject(CallId call, int status, TimePoint now);
+  Result<void> hang_up(CallId call, TimePoint now);
+  Result<void> hold(CallId call, TimePoint now);
+  Result<void> resume(CallId call, TimePoint now);
+  Result<void> set_source(CallId call, AudioSource source, TimePoint now);
+  Result<void> record(CallId call, const std::string& file, TimePoint now);
+  Result<void> mute(CallId call, bool muted, TimePoint now);
+  Result<Generation> handle_ip_change(const IpChangeOptions& options, TimePoint now);
+  /// Ends all calls and registrations; `idle()` tells when nothing waits for an answer any more.
+  void shut_down(TimePoint now);
+  bool idle() const;
+
+  // Answers and observations of the driver.
+  void on_datagram(ListenerId listener, Endpoint remote, std::string bytes, TimePoint now);
+  void on_listen(ListenerId listener, Result<Endpoint> bound, TimePoint now);
+  /// The system refused to send; `fatal` says that the socket itself is of no more use.
+  void on_send_error(ListenerId listener, Endpoint remote, bool fatal, const std::string& reason,
+                     TimePoint now);
+  void on_network(NetworkSnapshot snapshot, TimePoint now);
+  /// The clock jumped: the machine was asleep for `asleep`.
+  void on_resumed(Duration asleep, TimePoint now);
+  void on_resolved(QueryId query, Result<std::vector<IpAddress>> addresses, TimePoint now);
+  void on_media(CallId call, const media::MediaReport& report, TimePoint now);
+  void on_timeout(TimePoint now);
+
+  std::optional<TimePoint> next_timeout();
+  std::optional<Output> poll_output();
+  const CoreCounters& counters() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace godwit::ua

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Calls as the application sees them: its commands, the states it is told of, and the refreshes
+// that hold and recovery ask for.
+#include <algorithm>
+
+#include "ua/core_impl.hpp"
+
+namespace godwit::ua {
+
+Call& Core::Impl::make_call(AccountId account, bool outgoing) {
+  const CallId id{++last_call_};
+  auto call = std::make_unique<Call>();
+  call->id = id;
+  call->account = account;
+  call->outgoing = outgoing;
+  call->origin.session_id = random_.next() >> 33U;  // RFC 8866 §5.2: a number that many can read.
+  const Account& owner_account = *accounts_.at(account);
+  sip::SessionConfig session;
+  session.local_uri = owner_account.aor.uri();
+  session.display_name = owner_account.config.display_name;
+  session.route_set = owner_account.route_set;
+  session.user_agent = config_.user_agent;
+  call->session = std::make_unique<sip::InviteSession>(
+      context(), owner(OwnerKind::Session, id.value()), std::move(session), *owner_account.digest);
+  return *(calls_[id] = std::move(call));
+}
+
+Result<CallId> Core::Impl::call(AccountId account_id, const std::string& target, TimePoint now) {
+  if (shutting_down_) return fail(ErrorCode::WrongState, "the user agent is shutting down");
+  Account* account = find_account(account_id);
+  if (account == nullptr || account->removed) {
+    return fail(ErrorCode::NotFound, "there is no account " + std::to_string(account_id.value()));
+  }
+  if (calls_.size() >= config_.max_calls) {
+    return fail(ErrorCode::Busy, "there are " + std::to_string(calls_.size()) + " calls already");
+  }
+  SipAddress callee;
+  const bool bare_name = target.find('@') == std::string::npos && target.find(':') == target.npos;
+  if (bare_name && !target.empty()) {
+    callee = account->aor;
+    callee.user = target;
+  } else {
+    const auto parsed = parse_sip_address(target, "call target");
+    if (!parsed) return tl::unexpected<Error>(parsed.error());
+    callee = *parsed;
+  }
+  Call& call = make_call(account_id, true);
+  call.target = callee.uri();
+  const bool by_account = !account->route_set.empty() || callee.host == account->aor.host;
+  if (!by_account) {
+    // Neither our domain nor through a proxy: straight to the host (RFC 3261 §8.1.2).
+    call.first_hop = callee.endpoint().value_or(Endpoint{IpAddress{}, callee.port});
+    if (!callee.endpoint()) {
+      const QueryId query{++last_query_};
+      queries_[query] = call.id;
+      outputs_.push_back(Resolve{query, callee.host});
+    }
+  }
+  outputs_.push_back(CreateMedia{call.id});
+  set_state(call, CallState::Calling, 0, "calling " + call.target);
+  touch(call.id);
+  const CallId id = call.id;
+  settle(now);
+  return id;
+}
+
+Result<void> Core::Impl::ring(CallId id, TimePoint now) {
+  const auto call = require_call(id);
+  if (!call) return tl::unexpected<Error>(call.error());
+  if ((*call)->state != CallState::Incoming) {
+    return fail(ErrorCode::WrongState, "only an incoming call can be made to ring");
+  }
+  const auto rung = (*call)->session->ring(now);
+  if (rung) set_state(**call, CallState::Ringing, 180, "ringing here");
+  settle(now);
+  return rung;
+}
+
+Result<void> Core::Impl::answer(CallId id, TimePoint now) {
+  const auto call = require_call(id);
+  if (!call) return tl::unexpected<Error>(call.error());
+  if ((*call)->outgoing || (*call)->state == CallState::Confirmed || (*call)->answering) {
+    return fail(ErrorCode::WrongState, "call " + std::to_string(id.value()) +
+                                           " is not an incoming call that waits for an answer");
+  }
+  (*call)->answering = true;
+  touch(id);
+  settle(now);
+  return {};
+}
+
+Result<void> Core::Impl::reject(CallId id, int status, TimePoint now) {
+  const auto call = require_call(id);
+  if (!call) return tl::unexpected<Error>(call.error());
+  if (status < 400 || status > 699) {
+    return fail(ErrorCode::InvalidArgument,
+                "a call is declined with a status of 400 to 699, not " + std::to_string(status));
+  }
+  const auto rejected = (*call)->session->reject(status, now);
+  touch(id);
+  settle(now);
+  return rejected;
+}
+
+Result<void> Core::Impl::hang_up(CallId id, TimePoint now) {
+  const auto call = require_call(id);
+  if (!call) return tl::unexpected<Error>(call.error());
+  end_call(**call, "hung up here", now);
+  settle(now);
+  return {};
+}
+
+Result<void> Core::Impl::set_hold(CallId id, bool hold, TimePoint now) {
+  const auto call = require_call(id);
+  if (!call) return tl::unexpected<Error>(call.error());
+  if ((*call)->state != CallState::Confirmed) {
+    return fail(ErrorCode::WrongState, "only an established call can be held or resumed");
+  }
+  if ((*call)->hold_wanted == hold) return {};
+  (*call)->hold_wanted = hold;
+  (*call)->wish.hold_changed = true;
+  touch(id);
+  settle(now);
+  return {};
+}
+
+Result<void> Core::Impl::media_command(CallId id, media::MediaCommand command, TimePoint now) {
+  const auto call = require_call(id);
+  if (!call) return tl::unexpected<Error>(call.error());
+  instruct(**call, std::move(command));
+  settle(now);
+  return {};
+}
+
+void Core::Impl::shut_down(TimePoint now) {
+  shutting_down_ = true;
+  for (const auto& [id, call] : calls_) {
+    if (call->state != CallState::Ended) end_call(*call, "the user agent shuts down", now);
+  }
+  for (const auto& [id, account] : accounts_) {
+    account->wants_registration = false;
+    if (account->registration->state() != RegistrationState::Unregistered) {
+      (void)account->registration->stop(now);
+      touch(id);
+    }
+  }
+  settle(now);
+}
+
+bool Core::Impl::idle() const {
+  return calls_.empty() && std::none_of(accounts_.begin(), accounts_.end(), [](const auto& entry) {
+           return entry.second->registration->in_flight();
+         });
+}
+
+void Core::Impl::set_state(Call& call, CallState state, int status, const std::string& reason) {
+  if (call.state == state && call.announced) return;
+  call.state = state;
+  call.announced = true;
+  emit(CallStateChanged{call.id, state, status, reason});
+}
+
+void Core::Impl::end_call(Call& call, const std::string& why, TimePoint now) {
+  if (call.ending || call.state == CallState::Ended) return;
+  call.ending = true;
+  if (call.outgoing && !call.started) {
+    finish_call(call, 0, why);
+    return;
+  }
+  const Listener* listener = listeners_.find(call.session->flow().listener);
+  if (listener == nullptr || listener->dead) {
+    call.session->give_up(why, now);
+  } else {
+    call.session->end(now);
+  }
+  touch(call.id);
+}
+
+void Core::Impl::finish_call(Call& call, int status, const std::string& reason) {
+  set_state(call, CallState::Ended, status, reason);
+  instruct(call, media::StopMedia{});
+  outputs_.push_back(DestroyMedia{call.id});
+  finished_calls_.push_back(call.id);
+}
+
+void Core::Impl::advance(Call& call, TimePoint now) {
+  drain(call, now);
+  if (call.state == CallState::Ended || call.ending || call.suspended) return;
+  if (call.outgoing && !call.started) {
+    start_outgoing(call, now);
+  } else {
+    if (call.move_pending) move_session(call, now);
+    if (call.answering) answer_incoming(call, now);
+    if (call.wish.any()) refresh_if_wanted(call, now);
+  }
+  drain(call, now);
+}
+
+void Core::Impl::start_outgoing(Call& call, TimePoint now) {
+  Account& account = *accounts_.at(call.account);
+  const std::optional<Endpoint> hop = call.first_hop ? call.first_hop : account.server;
+  if (!hop || hop->address.family() == Family::None || !judge_.has_snapshot()) return;
+  if (!call.path) {
+    call.path = call.first_hop
+                    ? mobility::choose_path(judge_.current(), hop->address, path_policy())
+                    : account.path;
+    if (!call.path) {
+      end_call(call, "there is no network path to " + hop->to_string(), now);
+      return;
+    }
+  }
+  if (!call.media) open_first_media(call, hop->address);
+  const ListenerId listener = listeners_.ensure(*call.path, judge_.generation());
+  const auto flow = listeners_.flow(listener, *hop);
+  if (const Listener* state = listeners_.find(listener); state != nullptr && state->failed) {
+    end_call(call, "no SIP port of " + call.path->to_string() + " could be opened", now);
+    return;
+  }
+  if (call.media->failed) {
+    end_call(call, "no RTP port of " + call.media->path.to_string() + " could be opened", now);
+    return;
+  }
+  if (!flow || !call.media->rtp) return;
+  call.origin.address = call.path->local;
+  call.started = true;
+  call.open_offer = call.next_offer(config_.media, *call.media);
+  call.sent = call.open_offer;
+  call.offered_path = call.media->id;
+  sip::InviteRequest invite;
+  invite.target = call.target;
+  invite.offer = wire::to_string(*call.open_offer);
+  invite.flow = *flow;
+  invite.contact = account.contact(flow->local);
+  remotes_changed_ = true;
+  if (const auto sent = call.session->invite(std::move(invite), now); !sent) {
+    finish_call(call, 0, "the call could not be placed: " + sent.error().detail);
+  }
+}
+
+void Core::Impl::answer_incoming(Call& call, TimePoint now) {
+  // A move under way brings another path to put into the answer.
+  MediaPath* path = call.next_media ? &*call.next_media : &*call.media;
+  if (path->failed) {
+    (void)call.session->reject(500, now);
+    call.answering = false;
+    return;
+  }
+  if (!path->rtp || call.move_pending) return;
+  call.answering = false;
+  if (call.next_media) {
+    instruct(call, media::ClosePath{call.media->id, {}});
+    call.media = std::exchange(call.next_media, std::nullopt);
+    path = &*call.media;
+  }
+  const std::uint64_t version = call.session->offer_answer().next_version();
+  if (call.offer_wanted) {
+    call.open_offer = make_offer(call.origin, version, call.local_audio(config_.media, *path));
+    call.sent = call.open_offer;
+    call.offered_path = path->id;
+    if (const auto sent = call.session->accept(wire::to_string(*call.sent), now); !sent) {
+      warn("call " + std::to_string(call.id.value()) +
+           " could not be answered: " + sent.error().detail);
+    }
+    return;
+  }
+  const auto offer = wire::parse_sdp(call.peer_offer);
+  const auto answer =
+      offer ? make_answer(*offer, call.origin, version, call.local_audio(config_.media, *path))
+            : Result<AudioAnswer>(tl::unexpected<Error>(offer.error()));
+  if (!answer) {
+    (void)call.session->reject(488, now);
+    return;
+  }
+  call.sent = answer->description;
+  if (const auto sent = call.session->accept(wire::to_string(*call.sent), now); !sent) {
+    warn("call " + std::to_string(call.id.value()) +
+         " could not be answered: " + sent.error().detail);
+    return;
+  }
+  apply_agreed(call, answer->agreed, path->id);
+  set_state(call, CallState::Confirmed, 200, "answered here");
+}
+
+void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
+  if (call.refresh_in_flight || call.move_pending || call.state != CallState::Confirmed) return;
+  if (call.refresh_not_before) {
+    if (now < *call.refresh_not_before) return;
+    call.refresh_not_before.reset();
+  }
+  if (call.wait_for_registration) {
+    if (recovery_ && recovery_->awaits_registration(call.account)) return;
+    call.wait_for_registration = false;
+  }
+  const MediaPath* path = call.next_media ? &*call.next_media : &*call.media;
+  if (!path->rtp) return;  // PathOpened or PathFailed brings us back here.
+  if (!call.session->can_refresh(wire::Method::Invite, true)) return;
+  const Account& account = *accounts_.at(call.account);
+  sip::RefreshRequest refresh;
+  refresh.flow = call.session->flow();
+  refresh.contact = account.contact(refresh.flow.local);
+  refresh.generation = call.generation;
+  call.open_offer = call.next_offer(config_.media, *path);
+  call.sent = call.open_offer;
+  call.offered_path = path->id;
+  refresh.offer = wire::to_string(*call.open_offer);
+  if (const auto sent = call.session->refresh(std::move(refresh), now); !sent) {
+    log_.info("ua", "refresh put off: " + sent.error().detail);
+    return;
+  }
+  call.refresh_in_flight = true;
+  call.in_flight = std::exchange(call.wish, {});
+  if (recovery_ && call.in_flight.recovery) recovery_->refresh_sent(call.id, now);
+}
+
+}  // namespace godwit::ua

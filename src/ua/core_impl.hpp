@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The inside of Core, spread over several files by subject: core.cpp (inputs, the loop that settles
+// them), core_accounts.cpp, core_calls.cpp (commands), core_sessions.cpp (events of SIP sessions),
+// core_requests.cpp (requests outside dialogs), core_media.cpp, core_recovery.cpp (a plan becomes
+// SIP and SDP). Not included outside ua.
+//
+// How it moves: every input changes state and marks what it touched; settle() then brings each
+// touched account and call forward as far as the state allows (advance()), which is idempotent.
+// Nothing waits in a callback.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "base/timer_queue.hpp"
+#include "mobility/judge.hpp"
+#include "sip/transaction_layer.hpp"
+#include "ua/account.hpp"
+#include "ua/call.hpp"
+#include "ua/core.hpp"
+#include "ua/listeners.hpp"
+#include "ua/recovery.hpp"
+
+namespace godwit::ua {
+
+/// What a timer's or transaction's owner number stands for.
+enum class OwnerKind : std::uint8_t { Registration = 1, Session = 2, CallControl = 3, Core = 4 };
+
+class Core::Impl {
+ public:
+  Impl(UserAgentConfig config, Random& random, Log& log);
+
+  // Commands and inputs, named as in Core.
+  Result<AccountId> add_account(AccountConfig config, TimePoint now);
+  Result<void> remove_account(AccountId id, TimePoint now);
+  Result<void> register_account(AccountId id, TimePoint now);
+  Result<void> unregister_account(AccountId id, TimePoint now);
+  Result<CallId> call(AccountId account, const std::string& target, TimePoint now);
+  Result<void> ring(CallId id, TimePoint now);
+  Result<void> answer(CallId id, TimePoint now);
+  Result<void> reject(CallId id, int status, TimePoint now);
+  Result<void> hang_up(CallId id, TimePoint now);
+  Result<void> set_hold(CallId id, bool hold, TimePoint now);
+  Result<void> media_command(CallId id, media::MediaCommand command, TimePoint now);
+  Result<Generation> handle_ip_change(const IpChangeOptions& options, TimePoint now);
+  void shut_down(TimePoint now);
+  bool idle() const;
+
+  void on_datagram(ListenerId listener, const Endpoint& remote, std::string bytes, TimePoint now);
+  void on_listen(ListenerId listener, const Result<Endpoint>& bound, TimePoint now);
+  void on_send_error(ListenerId listener, const Endpoint& remote, bool fatal,
+                     const std::string& reason, TimePoint now);
+  void on_network(NetworkSnapshot snapshot, TimePoint now);
+  void on_resumed(Duration asleep, TimePoint now);
+  void on_resolved(QueryId query, const Result<std::vector<IpAddress>>& addresses, TimePoint now);
+  void on_media(CallId call, const media::MediaReport& report, TimePoint now);
+  void on_timeout(TimePoint now);
+  std::optional<TimePoint> next_timeout();
+  std::optional<Output> poll_output();
+  const CoreCounters& counters() const { return counters_; }
+
+ private:
+  using Timer = sip::UsageTimer;
+  enum class CallTimer : std::uint32_t { Refresh = 1, Proof, Deadline };
+  enum class CoreTimer : std::uint32_t { Retry = 1 };
+
+  // core.cpp
+  static sip::Owner owner(OwnerKind kind, std::uint32_t id) {
+    return sip::Owner{(std::uint64_t{id} << 3U) | static_cast<std::uint64_t>(kind)};
+  }
+  sip::UsageContext context() { return {transactions_, timers_, random_, log_}; }
+  void emit(Event event) { outputs_.push_back(EmitEvent{std::move(event)}); }
+  void warn(std::string text);
+  void touch(AccountId id) { touched_accounts_.insert(id); }
+  void touch(CallId id) { touched_calls_.insert(id); }
+  Account* find_account(AccountId id);
+  Call* find_call(CallId id);
+  Result<Call*> require_call(CallId id);
+  void settle(TimePoint now);
+  void dispatch(const sip::TransactionEvent& event, TimePoint now);
+  void dispatch_timer(const Timer& timer, TimePoint now);
+  void flush_transmits();
+  void watch_remotes();
+  void retry_later(TimePoint now);
+  mobility::PathPolicy path_policy() const;
+
+  // core_accounts.cpp
+  void advance(Account& account, TimePoint now);
+  bool is_abandoned(const Account& account) const;
+  void place_account(Account& account, TimePoint now);
+  void drain(Account& account, TimePoint now);
+  void on_server_resolved(Account& account, const Result<std::vector<IpAddress>>& addresses,
+                          TimePoint now);
+
+  // core_calls.cpp
+  Call& make_call(AccountId account, bool outgoing);
+  void advance(Call& call, TimePoint now);
+  void start_outgoing(Call& call, TimePoint now);
+  void answer_incoming(Call& call, TimePoint now);
+  void refresh_if_wanted(Call& call, TimePoint now);
+  void end_call(Call& call, const std::string& why, TimePoint now);
+  void finish_call(Call& call, int status, const std::string& reason);
+  void set_state(Call& call, CallState state, int status, const std::string& reason);
+
+  // core_sessions.cpp
+  void drain(Call& call, TimePoint now);
+  void on_session_event(Call& call, const sip::SessionEvent& event, TimePoint now);
+  void on_progress(Call& call, const sip::Progress& progress);
+  void on_answer(Call& call, const std::string& sdp, TimePoint now);
+  void on_offer(Call& call, const sip::OfferReceived& offer, TimePoint now);
+  void on_refresh_done(Call& call, const sip::RefreshDone& done, TimePoint now);
+  void on_refresh_failed(Call& call, const sip::RefreshFailed& failed, TimePoint now);
+  void on_in_dialog_request(Call& call, const sip::InDialogRequest& request, TimePoint now);
+
+  // core_requests.cpp
+  void on_request(const sip::RequestArrived& event, TimePoint now);
+  void on_invite(const sip::RequestArrived& event, TimePoint now);
+  void on_options(const sip::RequestArrived& event, TimePoint now);
+  void refuse(const sip::RequestArrived& event, int status, TimePoint now);
+  Account* account_for(const wire::Message& request);
+
+  // core_media.cpp
+  void instruct(const Call& call, media::MediaCommand command);
+  MediaPath open_media_path(Call& call, const mobility::Path& path);
+  void open_first_media(Call& call, const IpAddress& towards);
+  MediaPath* find_media_path(Call& call, media::PathId id);
+  void apply_agreed(Call& call, const AgreedAudio& agreed, media::PathId from);
+  void aim_media(Call& call, const MediaPath& from, std::optional<TimePoint> old_dead_since);
+  void commit_offered_path(Call& call);
+  void announce_media(const Call& call);
+
+  // core_recovery.cpp
+  void begin_recovery(const mobility::NetworkChange& change, TimePoint now);
+  std::vector<mobility::Use> collect_uses() const;
+  void recover_registration(const mobility::PlanRow& row);
+  void recover_call(const mobility::PlanRow& row, const mobility::NetworkChange& change,
+                    TimePoint now);
+  void suspend_call(Call& call, TimePoint now);
+  void move_media(Call& call, const mobility::PlanRow& row, const mobility::NetworkChange& change);
+  void move_session(Call& call, TimePoint now);
+  void on_proof_timer(Call& call, TimePoint now);
+  void on_deadline(Call& call, TimePoint now);
+  void progress(const std::optional<IpChangeStep>& step);
+  void finish_recovery_if_complete(TimePoint now);
+  void restart_outgoing(Call& call, const mobility::PlanRow& row, TimePoint now);
+  bool is_moving() const;
+  bool close_dead_listeners(TimePoint now);
+  void close_unused_listeners();
+
+  UserAgentConfig config_;
+  Random& random_;
+  Log& log_;
+  std::deque<Output> outputs_;
+  CoreCounters counters_;
+  TimerQueue<Timer> timers_;
+  sip::TransactionLayer transactions_;
+  Listeners listeners_;
+  mobility::Judge judge_;
+
+  std::map<AccountId, std::unique_ptr<Account>> accounts_;
+  std::map<CallId, std::unique_ptr<Call>> calls_;
+  std::unordered_map<sip::DialogId, CallId> dialogs_;
+  std::map<QueryId, std::variant<AccountId, CallId>> queries_;
+  std::optional<Recovery> recovery_;
+  std::set<AccountId> touched_accounts_;
+  std::set<CallId> touched_calls_;
+  std::vector<CallId> finished_calls_;
+  std::vector<ListenerId> dead_listeners_;
+  std::vector<IpAddress> watched_;
+  bool remotes_changed_ = false;
+  bool online_ = true;
+  bool shutting_down_ = false;
+  std::optional<TimerId> retry_timer_;
+  std::uint32_t last_account_ = 0;
+  std::uint32_t last_call_ = 0;
+  std::uint32_t last_query_ = 0;
+};
+
+}  // namespace godwit::ua

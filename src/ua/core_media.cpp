@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The core's side of each call's media engine: opens paths, aims the audio, reads the reports.
+#include "ua/core_impl.hpp"
+
+namespace godwit::ua {
+
+void Core::Impl::instruct(const Call& call, media::MediaCommand command) {
+  outputs_.push_back(MediaInstruction{call.id, std::move(command)});
+}
+
+MediaPath Core::Impl::open_media_path(Call& call, const mobility::Path& path) {
+  MediaPath media;
+  media.id = media::PathId{++call.last_media_path};
+  media.path = path;
+  media.generation = call.generation;
+  instruct(call, media::OpenPath{media.id, path.local, path.interface_index, path.interface_name,
+                                 call.generation});
+  return media;
+}
+
+void Core::Impl::open_first_media(Call& call, const IpAddress& towards) {
+  const auto path = mobility::choose_path(judge_.current(), towards, path_policy());
+  call.media = open_media_path(call, path ? *path : *call.path);
+}
+
+MediaPath* Core::Impl::find_media_path(Call& call, media::PathId id) {
+  if (call.next_media && call.next_media->id == id) return &*call.next_media;
+  if (call.media && call.media->id == id) return &*call.media;
+  return nullptr;
+}
+
+void Core::Impl::aim_media(Call& call, const MediaPath& from,
+                           std::optional<TimePoint> old_dead_since) {
+  if (!call.agreed) return;
+  instruct(call, media::SetRemote{from.id, call.agreed->remote_rtp, call.agreed->remote_rtcp,
+                                  old_dead_since, call.generation});
+}
+
+void Core::Impl::apply_agreed(Call& call, const AgreedAudio& agreed, media::PathId from) {
+  const bool same_remote = call.agreed && call.agreed->remote_rtp == agreed.remote_rtp &&
+                           call.agreed->remote_rtcp == agreed.remote_rtcp;
+  call.agreed = agreed;
+  media::SetParameters parameters;
+  parameters.codec = agreed.codec;
+  parameters.payload_type = agreed.payload_type;
+  parameters.receive = agreed.receive;
+  parameters.telephone_event = agreed.telephone_event;
+  parameters.direction = agreed.direction;
+  parameters.packet_time = config_.media.packet_time;
+  parameters.latch = config_.media.latch;
+  instruct(call, std::move(parameters));
+  const MediaPath* path = find_media_path(call, from);
+  // Aiming again at the same place from the same path would undo a latched source.
+  const bool same_path = call.aimed_from == from;
+  if (path != nullptr && !(same_remote && same_path)) {
+    aim_media(call, *path, std::nullopt);
+    call.aimed_from = from;
+  }
+  remotes_changed_ = true;
+  announce_media(call);
+}
+
+void Core::Impl::announce_media(const Call& call) {
+  CallMediaChanged changed;
+  changed.call = call.id;
+  changed.local = call.media && call.media->rtp ? *call.media->rtp : Endpoint{};
+  changed.remote = call.agreed->remote_rtp;
+  changed.codec = call.agreed->codec;
+  changed.direction = call.agreed->direction;
+  changed.held_by_us = call.hold_wanted;
+  changed.held_by_peer = call.agreed->held_by_peer;
+  emit(changed);
+}
+
+void Core::Impl::commit_offered_path(Call& call) {
+  if (!call.next_media || call.offered_path != call.next_media->id) return;
+  // The old socket keeps receiving for a while: what is still on its way is heard (RFC 3264
+  // §8.3.1).
+  constexpr Duration kLinger = std::chrono::seconds(2);
+  instruct(call, media::ClosePath{call.media->id, kLinger});
+  call.media = std::exchange(call.next_media, std::nullopt);
+}
+
+void Core::Impl::on_media(CallId id, const media::MediaReport& report, TimePoint now) {
+  Call* call = find_call(id);
+  if (call == nullptr) {
+    ++counters_.stale_inputs;
+    return;
+  }
+  if (const auto* opened = std::get_if<media::PathOpened>(&report)) {
+    if (MediaPath* path = find_media_path(*call, opened->path)) {
+      path->rtp = opened->rtp;
+      path->rtcp_port = opened->rtcp.port;
+    } else {
+      ++counters_.stale_inputs;
+    }
+  } else if (const auto* failed = std::get_if<media::PathFailed>(&report)) {
+    if (MediaPath* path = find_media_path(*call, failed->path)) {
+      path->failed = true;
+      warn("call " + std::to_string(id.value()) + ": no RTP port of " + path->path.to_string() +
+           " could be opened: " + failed->error.detail);
+      if (call->next_media && call->next_media->id == failed->path) {
+        // Better the old media than none: the refresh keeps it, and moves only the signalling.
+        call->next_media.reset();
+      }
+    }
+  } else if (const auto* sent = std::get_if<media::FirstSent>(&report)) {
+    const MediaPath* path = find_media_path(*call, sent->path);
+    if (recovery_ && path != nullptr && sent->generation == recovery_->generation()) {
+      progress(recovery_->media_moved(id, path->rtp.value_or(Endpoint{path->path.local, 0}),
+                                      sent->at, sent->pause_before));
+    }
+  } else if (const auto* heard = std::get_if<media::FirstReceived>(&report)) {
+    if (recovery_ && heard->generation == recovery_->generation()) {
+      progress(recovery_->audio_heard(id, heard->at, heard->pause_before, heard->lost));
+    }
+  } else if (const auto* statistics = std::get_if<media::MediaStatistics>(&report)) {
+    emit(CallStatistics{id, statistics->packets_sent, statistics->packets_received,
+                        statistics->packets_lost, to_ms(statistics->jitter)});
+  } else if (const auto* audio = std::get_if<media::AudioFailed>(&report)) {
+    warn("call " + std::to_string(id.value()) + ": " + audio->error.detail);
+  } else if (const auto* trouble = std::get_if<media::PathTrouble>(&report)) {
+    log_.info("ua", "call " + std::to_string(id.value()) + ": RTP: " + trouble->error.detail);
+  }
+  // RemoteMoved, MediaSilent and MediaHeard are for path health, which does not judge yet.
+  touch(id);
+  settle(now);
+}
+
+}  // namespace godwit::ua

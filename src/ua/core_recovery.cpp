@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An IP change: the plan's rows become sockets, REGISTER, offers and media (design §4, act).
+// Everything of one generation starts in the same tick; nothing waits for anything that it does
+// not need.
+#include <algorithm>
+
+#include "ua/core_impl.hpp"
+
+namespace godwit::ua {
+namespace {
+
+// Uses of accounts and calls share one number space.
+mobility::UseId use_of(AccountId id) { return mobility::UseId{id.value() * 2}; }
+mobility::UseId use_of(CallId id) { return mobility::UseId{id.value() * 2 + 1}; }
+
+/// A 500 without Retry-After often means "your last request is still being answered" (RFC 3261
+/// §14.2); it has passed by then.
+constexpr Duration kServerErrorWait = std::chrono::milliseconds(500);
+/// Refused refreshes in a row, of kinds that may pass, before the call is given up.
+constexpr int kMaxRefusals = 8;
+
+}  // namespace
+
+std::vector<mobility::Use> Core::Impl::collect_uses() const {
+  std::vector<mobility::Use> uses;
+  for (const auto& [id, account] : accounts_) {
+    if (account->removed || !account->server) continue;
+    if (!account->path && !account->suspended) continue;
+    mobility::Use use;
+    use.id = use_of(id);
+    use.kind = mobility::UseKind::Registration;
+    use.name = "account " + std::to_string(id.value());
+    if (account->path) use.path = *account->path;
+    use.remote = *account->server;
+    use.suspended = account->suspended;
+    uses.push_back(std::move(use));
+  }
+  for (const auto& [id, call] : calls_) {
+    if (call->state == CallState::Ended || call->ending || !call->started || !call->path) continue;
+    mobility::Use use;
+    use.id = use_of(id);
+    use.kind = mobility::UseKind::Call;
+    use.name = "call " + std::to_string(id.value());
+    use.path = *call->path;
+    use.remote = call->session->flow().remote;
+    use.suspended = call->suspended;
+    if (call->media) {
+      const MediaPath& path = call->next_media ? *call->next_media : *call->media;
+      const Endpoint remote = call->agreed ? call->agreed->remote_rtp : use.remote;
+      use.media.push_back({path.path, remote});
+    }
+    use.policy.movable = accounts_.at(call->account)->config.ip_change.refresh_calls ||
+                         accounts_.at(call->account)->config.ip_change.hang_up_calls;
+    uses.push_back(std::move(use));
+  }
+  return uses;
+}
+
+Result<Generation> Core::Impl::handle_ip_change(const IpChangeOptions& options, TimePoint now) {
+  if (!judge_.has_snapshot()) {
+    return fail(ErrorCode::WrongState, "the network is not known yet: no snapshot has been given");
+  }
+  Generation generation = judge_.generation();
+  if (options.force) generation = judge_.force(now);
+  settle(now);
+  return generation;
+}
+
+void Core::Impl::progress(const std::optional<IpChangeStep>& step) {
+  if (step) emit(IpChangeProgress{recovery_->generation(), *step});
+}
+
+void Core::Impl::begin_recovery(const mobility::NetworkChange& change, TimePoint now) {
+  const mobility::RecoveryPlan plan =
+      mobility::plan(change.snapshot, change.delta, collect_uses(), path_policy());
+  if (recovery_) emit(IpChangeCompleted{recovery_->finish(true, now)});
+  recovery_.emplace(change, plan.decision);
+  emit(IpChangeDetected{change.generation, change.delta.causes, plan.decision});
+  log_.info("ua", "IP change " + std::to_string(change.generation.value()) + ": " +
+                      change.delta.describe() + "; " + plan.decision);
+
+  const auto dead = listeners_.mark_dead(change.snapshot);
+  listeners_.forget_failures();
+  for (const mobility::PlanRow& row : plan.rows) {
+    if (row.kind == mobility::UseKind::Call) {
+      recover_call(row, change, now);
+    } else {
+      recover_registration(row);
+    }
+  }
+  // What has not been moved hears of its flow's death; what has been moved is detached or
+  // elsewhere.
+  for (const auto& [id, account] : accounts_) touch(id);
+  for (const auto& [id, call] : calls_) touch(id);
+  dead_listeners_.insert(dead_listeners_.end(), dead.begin(), dead.end());
+}
+
+void Core::Impl::recover_registration(const mobility::PlanRow& row) {
+  Account* account = find_account(AccountId{row.use.value() / 2});
+  if (account == nullptr) return;
+  account->generation = recovery_->generation();
+  if (row.mode == mobility::Mode::Leave) return;
+  if (!row.to) {
+    account->path.reset();
+    account->move_pending = false;
+    touch(account->id);  // place_account() tells of the suspension.
+    return;
+  }
+  account->path = row.to;
+  account->suspended = false;
+  account->wait_for_answer = row.mode == mobility::Mode::MakeBeforeBreak;
+  if (!account->wants_registration || !account->config.ip_change.update_contact) return;
+  account->move_pending = true;
+  recovery_->add_registration(account->id);
+}
+
+void Core::Impl::suspend_call(Call& call, TimePoint now) {
+  if (!call.suspended) {
+    call.suspended = true;
+    const Account& account = *accounts_.at(call.account);
+    call.deadline = timers_.schedule(now + account.config.ip_change.recovery_deadline,
+                                     Timer{owner(OwnerKind::CallControl, call.id.value()),
+                                           static_cast<std::uint32_t>(CallTimer::Deadline)});
+  }
+  progress(recovery_->call_suspended(call.id, now));
+}
+
+void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::NetworkChange& change,
+                              TimePoint now) {
+  Call* call = find_call(CallId{row.use.value() / 2});
+  if (call == nullptr || row.mode == mobility::Mode::Leave) return;
+  const Account& account = *accounts_.at(call->account);
+  if (account.config.ip_change.hang_up_calls) {
+    end_call(*call, "calls are hung up when the address changes", now);
+    return;
+  }
+  call->generation = recovery_->generation();
+  const Endpoint old_local =
+      call->media ? call->media->rtp.value_or(Endpoint{call->media->path.local, 0}) : Endpoint{};
+  const IpAddress new_local = row.to ? row.to->local : IpAddress{};
+  const bool talking = call->state == CallState::Confirmed && call->agreed.has_value();
+  recovery_->add_call(call->id, old_local, new_local, talking && call->expects_audio());
+  if (!row.to) {
+    suspend_call(*call, now);
+    return;
+  }
+  if (call->suspended) {
+    call->suspended = false;
+    timers_.cancel(call->deadline);
+  }
+  if (call->outgoing && call->state != CallState::Confirmed &&
+      call->session->state() != sip::SessionState::Confirmed) {
+    // Its responses follow the Via of the INVITE, to an address that is gone.
+    if (row.signalling == mobility::Mode::Break || row.signalling == mobility::Mode::Resume) {
+      restart_outgoing(*call, row, now);
+      return;
+    }
+    recovery_->call_moved_without_refresh(call->id);
+    return;
+  }
+  call->path = row.to;
+  call->move_pending = true;
+  call->refresh_not_before.reset();
+  call->refusals = 0;
+  call->repaired = false;
+  move_media(*call, row, change);
+  if (call->state == CallState::Confirmed) {
+    call->wish.recovery = true;
+  } else {
+    // Not answered yet: the answer itself will tell where we are.
+    recovery_->call_moved_without_refresh(call->id);
+  }
+  touch(call->id);
+}
+
+void Core::Impl::restart_outgoing(Call& call, const mobility::PlanRow& row, TimePoint now) {
+  (void)row;
+  end_call(call, "the address changed before the call was answered", now);
+}
+
+void Core::Impl::move_media(Call& call, const mobility::PlanRow& row,
+                            const mobility::NetworkChange& change) {
+  if (!call.media || row.media.empty()) return;
+  const mobility::LegMove& leg = row.media.front();
+  if (!leg.to) return;
+  const bool same_path = leg.to == leg.from;
+  if (same_path && leg.mode != mobility::Mode::Resume) {
+    // Nothing to open; the packets from now on count as this generation's.
+    const MediaPath& current = call.next_media ? *call.next_media : *call.media;
+    aim_media(call, current, std::nullopt);
+    return;
+  }
+  if (call.next_media) instruct(call, media::ClosePath{call.next_media->id, {}});
+  call.next_media = open_media_path(call, *leg.to);
+  if (leg.mode == mobility::Mode::MakeBeforeBreak) return;  // Switched when the offer is answered.
+  // The old path carries nothing: audio goes out on the new one at once, with no signalling.
+  aim_media(call, *call.next_media, change.detected_at);
+  call.aimed_from = call.next_media->id;
+}
+
+void Core::Impl::move_session(Call& call, TimePoint now) {
+  const ListenerId listener = listeners_.ensure(*call.path, judge_.generation());
+  const auto flow = listeners_.flow(listener, call.session->flow().remote);
+  if (!flow) {
+    if (const Listener* state = listeners_.find(listener); state != nullptr && state->failed) {
+      retry_later(now);
+    }
+    return;
+  }
+  call.move_pending = false;
+  const sip::ListenerId old = call.session->flow().listener;
+  const Listener* old_listener = listeners_.find(old);
+  const bool old_is_dead = old_listener == nullptr || old_listener->dead;
+  const Account& account = *accounts_.at(call.account);
+  // While the old flow works, what is pending there stays; the refresh waits for its end.
+  if (!old_is_dead && call.session->refresh_pending()) {
+    call.move_pending = true;
+    return;
+  }
+  call.session->move_flow(*flow, account.contact(flow->local));
+  if (old_is_dead && old != listener) {
+    if (call.session->refresh_pending()) {
+      call.session->abandon_pending(now);
+      // Its wishes are not fulfilled; the next offer carries them too.
+      call.refresh_in_flight = false;
+      call.wish.hold_changed = call.wish.hold_changed || call.in_flight.hold_changed;
+      call.in_flight = {};
+    }
+    if (call.session->ack_is_fresh(now)) call.session->resend_ack(now);
+  }
+  remotes_changed_ = true;
+}
+
+void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed, TimePoint now) {
+  call.refresh_in_flight = false;
+  call.open_offer.reset();
+  const RefreshWish carried = std::exchange(call.in_flight, {});
+  const bool for_recovery =
+      recovery_ && carried.recovery && failed.generation == recovery_->generation();
+  if (for_recovery) {
+    progress(recovery_->refresh_answered(call.id, false, failed.status, failed.reason, now));
+  }
+  ++call.refusals;
+  const auto again = [&](Duration wait) {
+    call.wish.hold_changed = call.wish.hold_changed || carried.hold_changed;
+    call.wish.recovery = call.wish.recovery || carried.recovery;
+    call.refresh_not_before = now + wait;
+    timers_.schedule(now + wait, Timer{owner(OwnerKind::CallControl, call.id.value()),
+                                       static_cast<std::uint32_t>(CallTimer::Refresh)});
+  };
+  const std::string what = std::to_string(failed.status) + " " + failed.reason;
+  if (call.refusals <= kMaxRefusals) {
+    switch (failed.status) {
+      case 491: again(failed.retry_after.value_or(kServerErrorWait)); return;
+      case 500: again(failed.retry_after.value_or(kServerErrorWait)); return;
+      case 401:
+      case 403:
+      case 407:
+        // The server ties calls to the registration: once more after the 200 to REGISTER.
+        if (for_recovery && recovery_->awaits_registration(call.account)) {
+          call.wish.recovery = true;
+          call.wait_for_registration = true;
+          return;
+        }
+        break;
+      case 503:
+        if (failed.failure == sip::RefreshFailure::Transport) {
+          again(kServerErrorWait);
+          return;
+        }
+        break;
+      default: break;
+    }
+  }
+  if (!carried.recovery) {
+    // RFC 3261 §14.1: a rejected re-INVITE leaves the session as it was, but these end the dialog
+    // (§12.2.1.2).
+    if (failed.status == 408 || failed.status == 481) {
+      end_call(call, "the peer no longer answers: " + what, now);
+      return;
+    }
+    if (carried.hold_changed) {
+      call.hold_wanted = !call.hold_wanted;
+      warn("call " + std::to_string(call.id.value()) +
+           (call.hold_wanted ? " could not be resumed: " : " could not be held: ") + what);
+    }
+    return;
+  }
+  const std::string why = "lost on a network change: the peer answered the move with " + what;
+  if (for_recovery) progress(recovery_->call_given_up(call.id, why, now));
+  end_call(call, why, now);
+}
+
+void Core::Impl::on_proof_timer(Call& call, TimePoint) {
+  if (!recovery_ || !recovery_->awaits_audio(call.id)) return;
+  if (!call.repaired) {
+    call.repaired = true;
+    call.wish.recovery = true;  // One repair offer.
+    return;
+  }
+  recovery_->commit_unproven(call.id);
+}
+
+void Core::Impl::on_deadline(Call& call, TimePoint now) {
+  if (!call.suspended || call.state == CallState::Ended) return;
+  call.ending = true;
+  call.session->give_up("lost on a network change: no network came back in time", now);
+}
+
+bool Core::Impl::is_moving() const {
+  return std::any_of(calls_.begin(), calls_.end(),
+                     [](const auto& entry) { return entry.second->move_pending; }) ||
+         std::any_of(accounts_.begin(), accounts_.end(),
+                     [](const auto& entry) { return entry.second->move_pending; });
+}
+
+bool Core::Impl::close_dead_listeners(TimePoint now) {
+  // First everything that can move leaves the flow; then what is left on it hears of its death.
+  if (dead_listeners_.empty() || is_moving()) return false;
+  for (const ListenerId id : std::exchange(dead_listeners_, {})) {
+    transactions_.on_flow_failed(id, now);
+    listeners_.close(id);
+  }
+  return true;
+}
+
+void Core::Impl::finish_recovery_if_complete(TimePoint now) {
+  if (!recovery_ || !recovery_->complete() || is_moving()) return;
+  IpChangeReport report = recovery_->finish(false, now);
+  recovery_.reset();
+  close_unused_listeners();
+  emit(IpChangeCompleted{std::move(report)});
+}
+
+void Core::Impl::close_unused_listeners() {
+  for (const ListenerId id : listeners_.all()) {
+    const Listener* listener = listeners_.find(id);
+    const auto on_path = [&](const std::optional<mobility::Path>& path) {
+      return path && *path == listener->path;
+    };
+    const bool used =
+        std::any_of(accounts_.begin(), accounts_.end(),
+                    [&](const auto& entry) { return on_path(entry.second->path); }) ||
+        std::any_of(calls_.begin(), calls_.end(), [&](const auto& entry) {
+          return on_path(entry.second->path) || entry.second->session->flow().listener == id;
+        });
+    if (!used) listeners_.close(id);
+  }
+}
+
+}  // namespace godwit::ua

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Requests that belong to no dialog of ours: new calls, capability questions, and what must be
+// refused.
+#include "ua/core_impl.hpp"
+#include "wire/sip/builder.hpp"
+#include "wire/sip/headers.hpp"
+
+namespace godwit::ua {
+namespace {
+
+// What this user agent understands, said in OPTIONS and in refusals. Kept equal to what sessions
+// say in their own messages.
+constexpr const char* kAllow = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, NOTIFY";
+
+}  // namespace
+
+void Core::Impl::refuse(const sip::RequestArrived& event, int status, TimePoint now) {
+  wire::ResponseOptions options;
+  const std::string tag = random_.token(12);
+  options.to_tag = tag;
+  wire::ResponseDraft response = wire::make_response(*event.request, status, options);
+  if (status == 405 || status == 200) {
+    response.headers.emplace_back(wire::HeaderId::Allow, kAllow);
+  }
+  if (status == 200) response.headers.emplace_back(wire::HeaderId::Accept, "application/sdp");
+  if (status == 489) response.headers.emplace_back("Allow-Events", "");
+  response.headers.emplace_back(wire::HeaderId::Server, config_.user_agent);
+  if (const auto sent = transactions_.respond(event.transaction, response, "", now); !sent) {
+    log_.debug("ua", "a refusal was not sent: " + sent.error().detail);
+  }
+}
+
+void Core::Impl::on_request(const sip::RequestArrived& event, TimePoint now) {
+  const wire::Message& request = *event.request;
+  if (const auto id = sip::dialog_id_of_request(request)) {
+    const auto found = dialogs_.find(*id);
+    Call* call = found == dialogs_.end() ? nullptr : find_call(found->second);
+    if (call == nullptr) {
+      refuse(event, 481, now);
+      return;
+    }
+    call->session->on_request(event, now);
+    touch(call->id);
+    return;
+  }
+  switch (request.method()) {
+    case wire::Method::Invite: on_invite(event, now); break;
+    case wire::Method::Options: on_options(event, now); break;
+    case wire::Method::Bye:
+    case wire::Method::Update:
+    case wire::Method::Prack:
+    case wire::Method::Notify: refuse(event, 481, now); break;
+    case wire::Method::Ack:
+    case wire::Method::Cancel: break;  // The transaction layer's.
+    case wire::Method::Register:
+    case wire::Method::Info:
+    case wire::Method::Subscribe:
+    case wire::Method::Refer:
+    case wire::Method::Message:
+    case wire::Method::Publish: refuse(event, 405, now); break;
+    case wire::Method::Unknown: refuse(event, 501, now); break;
+  }
+}
+
+void Core::Impl::on_options(const sip::RequestArrived& event, TimePoint now) {
+  // RFC 3261 §11.2: as an INVITE would be answered.
+  const bool busy = calls_.size() >= config_.max_calls;
+  refuse(event, busy ? 486 : 200, now);
+}
+
+Account* Core::Impl::account_for(const wire::Message& request) {
+  const auto uri = wire::Uri::parse(request.request_uri());
+  if (!uri) return nullptr;
+  const std::string user = wire::percent_decode(uri->user);
+  Account* found = nullptr;
+  for (const auto& [id, account] : accounts_) {
+    if (account->removed || account->aor.user != user) continue;
+    // The same user name at two providers: To tells which.
+    const auto to = wire::to_of(request);
+    if (to && to->uri.host == account->aor.host) return account.get();
+    if (found == nullptr) found = account.get();
+  }
+  return found;
+}
+
+void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
+  const wire::Message& request = *event.request;
+  for (const auto& [id, call] : calls_) {
+    if (call->state == CallState::Ended || call->outgoing) continue;
+    if (call->session->is_merged(request)) {
+      refuse(event, 482, now);  // RFC 3261 §8.2.2.2.
+      return;
+    }
+  }
+  Account* account = account_for(request);
+  if (account == nullptr) {
+    refuse(event, 404, now);
+    return;
+  }
+  if (shutting_down_) {
+    refuse(event, 480, now);
+    return;
+  }
+  if (calls_.size() >= config_.max_calls) {
+    refuse(event, 486, now);
+    return;
+  }
+  const Listener* listener = listeners_.find(event.flow.listener);
+  if (listener == nullptr) return;
+  Call& call = make_call(account->id, false);
+  call.state = CallState::Incoming;
+  call.announced = true;
+  call.path = listener->path;
+  call.started = true;
+  call.origin.address = listener->path.local;
+  call.session->incoming(event, account->contact(event.flow.local), now);
+  outputs_.push_back(CreateMedia{call.id});
+  remotes_changed_ = true;
+  drain(call, now);
+  if (call.state == CallState::Ended) return;  // The session has refused it.
+
+  IpAddress towards = event.flow.remote.address;
+  if (const auto offer = wire::parse_sdp(call.peer_offer); offer && !offer->media.empty()) {
+    if (const auto* connection = offer->connection_of(offer->media.front())) {
+      towards = connection->literal().value_or(towards);
+    }
+  }
+  open_first_media(call, towards);
+  IncomingCall incoming;
+  incoming.call = call.id;
+  incoming.account = account->id;
+  if (const auto from = wire::from_of(request)) {
+    incoming.from = std::string(from->uri.text);
+    incoming.from_display_name = from->display_name();
+  }
+  if (const auto to = wire::to_of(request)) incoming.to = std::string(to->uri.text);
+  emit(std::move(incoming));
+  touch(call.id);
+}
+
+}  // namespace godwit::ua

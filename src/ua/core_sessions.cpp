@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the SIP session of a call reports, turned into media, call states and next steps.
+#include "ua/core_impl.hpp"
+#include "wire/sip/headers.hpp"
+
+namespace godwit::ua {
+
+void Core::Impl::drain(Call& call, TimePoint now) {
+  while (auto event = call.session->poll_event()) on_session_event(call, *event, now);
+}
+
+void Core::Impl::on_session_event(Call& call, const sip::SessionEvent& event, TimePoint now) {
+  if (const auto* added = std::get_if<sip::DialogAdded>(&event)) {
+    dialogs_[added->id] = call.id;
+  } else if (const auto* removed = std::get_if<sip::DialogRemoved>(&event)) {
+    dialogs_.erase(removed->id);
+  } else if (const auto* progress_event = std::get_if<sip::Progress>(&event)) {
+    on_progress(call, *progress_event);
+  } else if (const auto* answer = std::get_if<sip::AnswerReceived>(&event)) {
+    on_answer(call, answer->sdp, now);
+  } else if (std::get_if<sip::AnswerMissing>(&event) != nullptr) {
+    call.open_offer.reset();
+    if (call.state != CallState::Confirmed) {
+      end_call(call, "the peer answered the call without saying where to send audio", now);
+    }
+  } else if (const auto* offer = std::get_if<sip::OfferReceived>(&event)) {
+    on_offer(call, *offer, now);
+  } else if (const auto* requested = std::get_if<sip::OfferRequested>(&event)) {
+    if (requested->via == sip::OfferVia::Invite) {
+      call.offer_wanted = true;
+    } else if (call.media) {
+      const MediaPath& path =
+          call.next_media && call.next_media->rtp ? *call.next_media : *call.media;
+      call.open_offer = call.next_offer(config_.media, path);
+      call.sent = call.open_offer;
+      call.offered_path = path.id;
+      (void)call.session->answer_offer(wire::to_string(*call.sent), now);
+    }
+  } else if (const auto* done = std::get_if<sip::RefreshDone>(&event)) {
+    on_refresh_done(call, *done, now);
+  } else if (const auto* failed = std::get_if<sip::RefreshFailed>(&event)) {
+    on_refresh_failed(call, *failed, now);
+  } else if (const auto* request = std::get_if<sip::InDialogRequest>(&event)) {
+    on_in_dialog_request(call, *request, now);
+  } else if (std::get_if<sip::PeerMoved>(&event) != nullptr) {
+    remotes_changed_ = true;
+  } else if (const auto* ended = std::get_if<sip::Ended>(&event)) {
+    if (recovery_ && recovery_->takes_part(call.id)) {
+      progress(recovery_->call_given_up(call.id, ended->reason, now));
+    }
+    finish_call(call, ended->status, ended->reason);
+  } else if (std::get_if<sip::Answered>(&event) != nullptr) {
+    remotes_changed_ = true;  // The dialog's next hop may be another one.
+  }
+  // AckReceived, AckMissing, Forked, CancelAnswered, LateAnswer and Cancelled need nothing here:
+  // the session acts on them itself, and Ended follows where the call is over.
+}
+
+void Core::Impl::on_progress(Call& call, const sip::Progress& event) {
+  if (!event.sdp.empty() && call.open_offer) {
+    const auto answer = wire::parse_sdp(event.sdp);
+    const auto agreed = answer ? read_answer(*call.open_offer, *answer)
+                               : Result<AgreedAudio>(tl::unexpected<Error>(answer.error()));
+    if (agreed) {
+      apply_agreed(call, *agreed, call.media->id);
+      set_state(call, CallState::EarlyMedia, event.code, event.reason);
+      return;
+    }
+  }
+  if (event.code == 180) set_state(call, CallState::Ringing, event.code, event.reason);
+}
+
+void Core::Impl::on_answer(Call& call, const std::string& sdp, TimePoint now) {
+  const auto answer = wire::parse_sdp(sdp);
+  const auto agreed = !call.open_offer ? fail(ErrorCode::WrongState, "no offer is open")
+                      : answer         ? read_answer(*call.open_offer, *answer)
+                                       : Result<AgreedAudio>(tl::unexpected<Error>(answer.error()));
+  call.open_offer.reset();
+  if (!agreed) {
+    if (call.state != CallState::Confirmed) {
+      end_call(call, "the peer's answer cannot be used: " + agreed.error().detail, now);
+    } else {
+      warn("call " + std::to_string(call.id.value()) +
+           ": the peer's answer cannot be used, audio stays as it was: " + agreed.error().detail);
+    }
+    return;
+  }
+  apply_agreed(call, *agreed, call.offered_path.value_or(call.media->id));
+  commit_offered_path(call);
+  if (call.state != CallState::Confirmed) {
+    set_state(call, CallState::Confirmed, 200, call.outgoing ? "answered" : "answered here");
+  }
+}
+
+void Core::Impl::on_offer(Call& call, const sip::OfferReceived& offer, TimePoint now) {
+  if (offer.via == sip::OfferVia::Invite) {
+    call.peer_offer = offer.sdp;
+    return;
+  }
+  const auto parsed = wire::parse_sdp(offer.sdp);
+  const MediaPath& path = call.next_media && call.next_media->rtp ? *call.next_media : *call.media;
+  const std::uint64_t version = call.session->offer_answer().next_version();
+  const auto answer =
+      parsed ? make_answer(*parsed, call.origin, version, call.local_audio(config_.media, path))
+             : Result<AudioAnswer>(tl::unexpected<Error>(parsed.error()));
+  if (!answer) {
+    if (offer.via == sip::OfferVia::AnswerTo2xx) {
+      end_call(call, "the peer's offer cannot be used: " + answer.error().detail, now);
+    } else {
+      (void)call.session->reject_offer(488, now);
+    }
+    return;
+  }
+  if (const auto sent = call.session->answer_offer(wire::to_string(answer->description), now);
+      !sent) {
+    log_.warn("ua", "an offer could not be answered: " + sent.error().detail);
+    return;
+  }
+  call.sent = answer->description;
+  call.offered_path = path.id;
+  apply_agreed(call, answer->agreed, path.id);
+  commit_offered_path(call);
+}
+
+void Core::Impl::on_refresh_done(Call& call, const sip::RefreshDone& done, TimePoint now) {
+  call.refresh_in_flight = false;
+  const bool for_recovery = std::exchange(call.in_flight, {}).recovery;
+  call.refusals = 0;
+  if (!recovery_ || !for_recovery || done.generation != recovery_->generation()) return;
+  progress(recovery_->refresh_answered(call.id, true, done.status, "", now));
+  if (!call.expects_audio()) recovery_->commit_unproven(call.id);
+  if (recovery_->awaits_audio(call.id)) {
+    timers_.schedule(now + kProofWait, Timer{owner(OwnerKind::CallControl, call.id.value()),
+                                             static_cast<std::uint32_t>(CallTimer::Proof)});
+  }
+}
+
+void Core::Impl::on_in_dialog_request(Call& call, const sip::InDialogRequest& request,
+                                      TimePoint now) {
+  const wire::Message& message = *request.request;
+  int status = 405;
+  if (message.method() == wire::Method::Options) status = 200;
+  // RFC 6086 §4.2.2: an INFO without an Info-Package is an old usage; an empty one asks whether the
+  // dialog lives.
+  if (message.method() == wire::Method::Info) status = message.body().empty() ? 200 : 415;
+  // No subscription of ours can be meant (RFC 6665 §4.1.3).
+  if (message.method() == wire::Method::Notify) status = 481;
+  (void)call.session->respond(request.transaction, status, now);
+}
+
+}  // namespace godwit::ua

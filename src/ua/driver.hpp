@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What passes between the core and whoever drives it (the runtime with real sockets, the simulator
+// with virtual ones): the outputs that a driver must carry out. Inputs are Core's on_* members.
+// A driver gives one input, then drains Core::poll_output() and carries each output out in order.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "godwit/address.hpp"
+#include "godwit/config.hpp"
+#include "godwit/event.hpp"
+#include "godwit/strong_id.hpp"
+#include "media/engine.hpp"
+#include "sip/flow.hpp"
+
+namespace godwit::ua {
+
+using sip::ListenerId;
+using QueryId = StrongId<struct QueryIdTag>;
+
+/// Bind a UDP socket for SIP to exactly this address; answer with Core::on_listen. Port 0 lets the
+/// system choose. With an interface name the socket is bound to that device where the system allows
+/// it (SO_BINDTODEVICE, else IP_UNICAST_IF): a source address alone does not choose the way out.
+struct Listen {
+  ListenerId listener;
+  Endpoint local;
+  std::uint32_t interface_index = 0;
+  std::string interface_name;
+  Generation generation;
+};
+
+/// Close it; nothing may be reported for it afterwards.
+struct CloseListener {
+  ListenerId listener;
+};
+
+/// Send one datagram. A send error is reported with Core::on_send_error.
+struct SendDatagram {
+  ListenerId listener;
+  Endpoint remote;
+  std::string bytes;
+};
+
+/// Look up the addresses of a host name; answer with Core::on_resolved.
+struct Resolve {
+  QueryId query;
+  std::string host;
+};
+
+/// Make the media engine of a call (before its first MediaInstruction).
+struct CreateMedia {
+  CallId call;
+};
+
+struct MediaInstruction {
+  CallId call;
+  media::MediaCommand command;
+};
+
+/// Destroy the engine with its sockets.
+struct DestroyMedia {
+  CallId call;
+};
+
+/// Remotes whose route decides a use; the next snapshots shall list the path to each.
+struct WatchRemotes {
+  std::vector<IpAddress> remotes;
+};
+
+struct EmitEvent {
+  Event event;
+};
+
+using Output = std::variant<Listen, CloseListener, SendDatagram, Resolve, CreateMedia,
+                            MediaInstruction, DestroyMedia, WatchRemotes, EmitEvent>;
+
+}  // namespace godwit::ua

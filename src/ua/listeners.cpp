@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ua/listeners.hpp"
+
+#include <algorithm>
+
+namespace godwit::ua {
+
+void Listeners::request(const Listener& listener, std::uint16_t port) {
+  out_.push_back(Listen{listener.id,
+                        {listener.path.local, port},
+                        listener.path.interface_index,
+                        listener.path.interface_name,
+                        listener.generation});
+}
+
+ListenerId Listeners::ensure(const mobility::Path& path, Generation generation) {
+  for (const auto& [id, listener] : listeners_) {
+    if (listener.path == path && !listener.dead && !listener.failed) return id;
+  }
+  if (listeners_.size() >= kMaxListeners) return {};
+  const ListenerId id{++last_id_};
+  Listener& listener = listeners_[id];
+  listener.id = id;
+  listener.path = path;
+  listener.generation = generation;
+  request(listener, port_);
+  return id;
+}
+
+std::optional<std::string> Listeners::on_listen(ListenerId id, const Result<Endpoint>& bound) {
+  const auto found = listeners_.find(id);
+  if (found == listeners_.end()) return std::nullopt;
+  Listener& listener = found->second;
+  if (bound) {
+    listener.bound = *bound;
+    return std::nullopt;
+  }
+  const std::string where = listener.path.local.to_uri_host();
+  if (port_ != 0 && !listener.any_port) {
+    // A phone without its favourite port is better than no phone.
+    listener.any_port = true;
+    request(listener, 0);
+    return "SIP port " + std::to_string(port_) + " of " + where + " could not be opened (" +
+           bound.error().detail + "); another one is used";
+  }
+  listener.failed = true;
+  return "no SIP port of " + where + " could be opened: " + bound.error().detail;
+}
+
+const Listener* Listeners::find(ListenerId id) const {
+  const auto found = listeners_.find(id);
+  return found == listeners_.end() ? nullptr : &found->second;
+}
+
+std::optional<sip::Flow> Listeners::flow(ListenerId id, const Endpoint& remote) const {
+  const Listener* listener = find(id);
+  if (listener == nullptr || !listener->bound || listener->dead) return std::nullopt;
+  return sip::Flow{
+      sip::Transport::Udp, id, *listener->bound, remote, listener->path.interface_index,
+      listener->generation};
+}
+
+std::vector<ListenerId> Listeners::mark_dead(const NetworkSnapshot& snapshot) {
+  std::vector<ListenerId> dead;
+  for (auto& [id, listener] : listeners_) {
+    if (listener.dead) continue;
+    // All of 127/8 belongs to loopback, whichever of it the interface lists.
+    if (listener.path.local.is_loopback()) continue;
+    const NetworkInterface* owner = snapshot.owner_of(listener.path.local);
+    const bool alive = owner != nullptr && owner->index == listener.path.interface_index;
+    if (alive) continue;
+    listener.dead = true;
+    dead.push_back(id);
+  }
+  std::sort(dead.begin(), dead.end());
+  return dead;
+}
+
+void Listeners::mark_dead(ListenerId id) {
+  if (const auto found = listeners_.find(id); found != listeners_.end()) found->second.dead = true;
+}
+
+void Listeners::close(ListenerId id) {
+  if (listeners_.erase(id) > 0) out_.push_back(CloseListener{id});
+}
+
+void Listeners::forget_failures() {
+  std::erase_if(listeners_, [](const auto& entry) { return entry.second.failed; });
+}
+
+std::vector<ListenerId> Listeners::all() const {
+  std::vector<ListenerId> ids;
+  for (const auto& entry : listeners_) ids.push_back(entry.first);
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+}  // namespace godwit::ua

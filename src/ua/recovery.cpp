@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ua/recovery.hpp"
+
+#include <algorithm>
+
+namespace godwit::ua {
+
+Recovery::Recovery(const mobility::NetworkChange& change, std::string decision) {
+  report_.generation = change.generation;
+  report_.detected_at = change.detected_at;
+  report_.causes = change.delta.causes;
+  report_.decision = std::move(decision);
+}
+
+IpChangeStep Recovery::add(IpChangeStep step) {
+  report_.steps.push_back(step);
+  return step;
+}
+
+void Recovery::add_registration(AccountId account) { registrations_[account] = {}; }
+
+void Recovery::add_call(CallId call, const Endpoint& old_local, const IpAddress& new_local,
+                        bool expects_audio) {
+  CallTask task;
+  task.impact.call = call;
+  task.impact.old_local = old_local;
+  task.impact.new_local = {new_local, 0};
+  task.heard = !expects_audio;
+  calls_[call] = task;
+}
+
+IpChangeStep Recovery::listener_opened(bool ok, const Endpoint& local, const std::string& detail,
+                                       TimePoint now) {
+  IpChangeStep step{};
+  step.kind = StepKind::ListenerOpened;
+  step.ended = since(now);
+  step.ok = ok;
+  step.detail = ok ? local.to_string() : detail;
+  return add(std::move(step));
+}
+
+void Recovery::registration_sent(AccountId account, TimePoint now) {
+  const auto found = registrations_.find(account);
+  if (found != registrations_.end() && !found->second.sent) found->second.sent = since(now);
+}
+
+std::optional<IpChangeStep> Recovery::registration_answered(AccountId account, bool ok, int status,
+                                                            const std::string& detail,
+                                                            TimePoint now) {
+  const auto found = registrations_.find(account);
+  if (found == registrations_.end() || found->second.done) return std::nullopt;
+  found->second.done = true;
+  IpChangeStep step{};
+  step.kind = StepKind::ContactUpdated;
+  step.account = account;
+  step.started = found->second.sent.value_or(Duration{});
+  step.ended = since(now);
+  step.ok = ok;
+  step.status = status;
+  step.detail = detail;
+  return add(std::move(step));
+}
+
+std::optional<IpChangeStep> Recovery::media_moved(CallId call, const Endpoint& local, TimePoint at,
+                                                  std::optional<Duration> pause) {
+  const auto found = calls_.find(call);
+  if (found == calls_.end()) return std::nullopt;
+  CallImpact& impact = found->second.impact;
+  impact.new_local = local;
+  if (pause) impact.silence_up = std::max(impact.silence_up.value_or(Duration{}), *pause);
+  IpChangeStep step{};
+  step.kind = StepKind::MediaMoved;
+  step.call = call;
+  step.ended = since(at);
+  step.ok = true;
+  step.detail = local.to_string();
+  return add(std::move(step));
+}
+
+void Recovery::refresh_sent(CallId call, TimePoint now) {
+  const auto found = calls_.find(call);
+  if (found != calls_.end() && !found->second.refresh_sent) {
+    found->second.refresh_sent = since(now);
+  }
+}
+
+std::optional<IpChangeStep> Recovery::refresh_answered(CallId call, bool ok, int status,
+                                                       const std::string& detail, TimePoint now) {
+  const auto found = calls_.find(call);
+  if (found == calls_.end()) return std::nullopt;
+  CallTask& task = found->second;
+  if (ok) {
+    task.answered = true;
+    task.impact.survived = true;
+  }
+  IpChangeStep step{};
+  step.kind = StepKind::CallRefreshed;
+  step.call = call;
+  step.started = task.refresh_sent.value_or(Duration{});
+  step.ended = since(now);
+  step.ok = ok;
+  step.status = status;
+  step.detail = detail;
+  task.refresh_sent.reset();
+  return add(std::move(step));
+}
+
+std::optional<IpChangeStep> Recovery::audio_heard(CallId call, TimePoint at,
+                                                  std::optional<Duration> pause,
+                                                  std::uint32_t lost) {
+  const auto found = calls_.find(call);
+  if (found == calls_.end()) return std::nullopt;
+  CallTask& task = found->second;
+  const bool first = !task.heard;
+  task.heard = true;
+  if (pause) {
+    task.impact.silence_down = std::max(task.impact.silence_down.value_or(Duration{}), *pause);
+  }
+  task.impact.lost_down += lost;
+  if (!first) return std::nullopt;
+  IpChangeStep step{};
+  step.kind = StepKind::CallAudible;
+  step.call = call;
+  step.ended = since(at);
+  step.ok = true;
+  return add(std::move(step));
+}
+
+std::optional<IpChangeStep> Recovery::call_suspended(CallId call, TimePoint now) {
+  const auto found = calls_.find(call);
+  if (found == calls_.end()) return std::nullopt;
+  found->second.ended = true;  // This generation can do no more; the next one resumes it.
+  found->second.impact.survived = true;
+  IpChangeStep step{};
+  step.kind = StepKind::CallSuspended;
+  step.call = call;
+  step.ended = since(now);
+  step.ok = true;
+  return add(std::move(step));
+}
+
+std::optional<IpChangeStep> Recovery::call_given_up(CallId call, const std::string& why,
+                                                    TimePoint now) {
+  const auto found = calls_.find(call);
+  if (found == calls_.end() || found->second.ended) return std::nullopt;
+  found->second.ended = true;
+  found->second.impact.survived = false;
+  IpChangeStep step{};
+  step.kind = StepKind::CallHungUp;
+  step.call = call;
+  step.ended = since(now);
+  step.ok = false;
+  step.detail = why;
+  return add(std::move(step));
+}
+
+void Recovery::call_moved_without_refresh(CallId call) {
+  const auto found = calls_.find(call);
+  if (found == calls_.end()) return;
+  found->second.answered = true;
+  found->second.heard = true;
+  found->second.impact.survived = true;
+}
+
+void Recovery::commit_unproven(CallId call) {
+  if (const auto found = calls_.find(call); found != calls_.end()) found->second.heard = true;
+}
+
+bool Recovery::awaits_audio(CallId call) const {
+  const auto found = calls_.find(call);
+  return found != calls_.end() && !found->second.ended && found->second.answered &&
+         !found->second.heard;
+}
+
+bool Recovery::awaits_answer(CallId call) const {
+  const auto found = calls_.find(call);
+  return found != calls_.end() && !found->second.ended && !found->second.answered;
+}
+
+bool Recovery::awaits_registration(AccountId account) const {
+  const auto found = registrations_.find(account);
+  return found != registrations_.end() && !found->second.done;
+}
+
+bool Recovery::complete() const {
+  for (const auto& [account, task] : registrations_) {
+    if (!task.done) return false;
+  }
+  for (const auto& [call, task] : calls_) {
+    if (!task.ended && (!task.answered || !task.heard)) return false;
+  }
+  return true;
+}
+
+IpChangeReport Recovery::finish(bool superseded, TimePoint now) {
+  report_.superseded = superseded;
+  if (!superseded) report_.completed = since(now);
+  report_.calls.clear();
+  for (const auto& [call, task] : calls_) report_.calls.push_back(task.impact);
+  return report_;
+}
+
+}  // namespace godwit::ua

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// SIP URIs as the core needs them from configuration, user input and dialogs: owned parts instead
+// of views. No resolution, no policy.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "godwit/address.hpp"
+#include "godwit/result.hpp"
+
+namespace godwit::ua {
+
+struct SipAddress {
+  std::string user;  ///< Decoded; may be empty.
+  std::string host;  ///< IPv6 without brackets.
+  std::uint16_t port = 5060;
+  bool has_port = false;
+
+  /// "sip:host", with the port if there was one: a Request-URI of REGISTER.
+  std::string domain_uri() const;
+  std::string uri() const;
+  std::optional<Endpoint> endpoint() const;
+  std::string host_part() const;
+};
+
+/// Accepts "sip:user@host:port", also without the scheme. InvalidArgument says what is wrong and
+/// with which text. `what` names the setting.
+Result<SipAddress> parse_sip_address(std::string_view text, std::string_view what);
+
+}  // namespace godwit::ua

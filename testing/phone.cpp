@@ -1,0 +1,551 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "testing/phone.hpp"
+
+#include <algorithm>
+
+#include "testing/rtp_facts.hpp"
+
+namespace godwit::testing {
+namespace {
+
+/// Outputs of one input. One input may start a recovery of all calls; more is a loop.
+constexpr std::size_t kMaxOutputs = 10'000;
+/// Timeouts at one point in time without the clock moving on.
+constexpr std::uint32_t kMaxWakes = 200;
+
+template <typename... Visitors>
+struct Overloaded : Visitors... {
+  using Visitors::operator()...;
+};
+template <typename... Visitors>
+Overloaded(Visitors...) -> Overloaded<Visitors...>;
+
+}  // namespace
+
+SimulatedPhone::SimulatedPhone(Network& network, Host& host, UserAgentConfig config, Trace* trace,
+                               PhoneTiming timing)
+    : network_(network),
+      simulation_(network.simulation()),
+      host_(host),
+      config_(std::move(config)),
+      trace_(trace),
+      timing_(timing),
+      random_(simulation_.fork_random()),
+      media_random_(simulation_.fork_random()),
+      core_(std::make_unique<ua::Core>(config_, random_, log_)),
+      alarm_(simulation_, [this] { wake(); }),
+      snapshot_alarm_(simulation_, [this] { network_changed(); }) {
+  host_.on_change([this] { snapshot_alarm_.set(simulation_.now() + timing_.snapshot_delay); });
+  network_changed();
+}
+
+SimulatedPhone::~SimulatedPhone() {
+  *alive_ = false;
+  host_.on_change({});
+  for (const auto& [id, socket] : listeners_) host_.close(socket);
+  for (const auto& [id, engine] : engines_) {
+    for (const auto& [path, sockets] : engine->paths) {
+      host_.close(sockets.rtp);
+      host_.close(sockets.rtcp);
+    }
+  }
+}
+
+void SimulatedPhone::violate(std::string what) {
+  if (trace_ != nullptr) trace_->note(name(), "VIOLATION " + what);
+  if (violations_.size() < 100) {
+    violations_.push_back("at " + std::to_string(to_ms(simulation_.elapsed())) + " ms: " + what);
+  }
+}
+
+// ---- Inputs ---------------------------------------------------------------------------------
+
+template <typename Input>
+auto SimulatedPhone::give(Input input) {
+  using Outcome = decltype(input(*core_, simulation_.now()));
+  if constexpr (std::is_void_v<Outcome>) {
+    input(*core_, simulation_.now());
+    drain();
+  } else {
+    Outcome outcome = input(*core_, simulation_.now());
+    drain();
+    return outcome;
+  }
+}
+
+void SimulatedPhone::later(Duration delay, std::function<void()> input) {
+  simulation_.after(delay, [alive = alive_, input = std::move(input)] {
+    if (*alive) input();
+  });
+}
+
+Result<AccountId> SimulatedPhone::add_account(AccountConfig account) {
+  return give([&](ua::Core& core, TimePoint now) { return core.add_account(account, now); });
+}
+Result<void> SimulatedPhone::remove_account(AccountId account) {
+  return give([&](ua::Core& core, TimePoint now) { return core.remove_account(account, now); });
+}
+Result<void> SimulatedPhone::register_account(AccountId account) {
+  return give([&](ua::Core& core, TimePoint now) { return core.register_account(account, now); });
+}
+Result<void> SimulatedPhone::unregister_account(AccountId account) {
+  return give([&](ua::Core& core, TimePoint now) { return core.unregister_account(account, now); });
+}
+Result<CallId> SimulatedPhone::call(AccountId account, const std::string& target) {
+  return give([&](ua::Core& core, TimePoint now) { return core.call(account, target, now); });
+}
+Result<void> SimulatedPhone::ring(CallId call) {
+  return give([&](ua::Core& core, TimePoint now) { return core.ring(call, now); });
+}
+Result<void> SimulatedPhone::answer(CallId call) {
+  return give([&](ua::Core& core, TimePoint now) { return core.answer(call, now); });
+}
+Result<void> SimulatedPhone::reject(CallId call, int status) {
+  return give([&](ua::Core& core, TimePoint now) { return core.reject(call, status, now); });
+}
+Result<void> SimulatedPhone::hang_up(CallId call) {
+  return give([&](ua::Core& core, TimePoint now) { return core.hang_up(call, now); });
+}
+Result<void> SimulatedPhone::hold(CallId call) {
+  return give([&](ua::Core& core, TimePoint now) { return core.hold(call, now); });
+}
+Result<void> SimulatedPhone::resume(CallId call) {
+  return give([&](ua::Core& core, TimePoint now) { return core.resume(call, now); });
+}
+Result<void> SimulatedPhone::play_tone(CallId call, double hz) {
+  AudioSource source;
+  source.kind = AudioSource::Kind::Tone;
+  source.tone_hz = hz;
+  return give([&](ua::Core& core, TimePoint now) { return core.set_source(call, source, now); });
+}
+Result<void> SimulatedPhone::record(CallId call, const std::string& file) {
+  return give([&](ua::Core& core, TimePoint now) { return core.record(call, file, now); });
+}
+Result<Generation> SimulatedPhone::handle_ip_change(IpChangeOptions options) {
+  return give([&](ua::Core& core, TimePoint now) { return core.handle_ip_change(options, now); });
+}
+void SimulatedPhone::shut_down() {
+  give([](ua::Core& core, TimePoint now) { core.shut_down(now); });
+}
+
+void SimulatedPhone::wake() {
+  if (asleep_) return;
+  const TimePoint now = simulation_.now();
+  wakes_now_ = now == last_wake_ ? wakes_now_ + 1 : 0;
+  last_wake_ = now;
+  if (wakes_now_ == kMaxWakes) {
+    violate("next_timeout() does not move on");
+    return;  // The alarm stays silent, or the simulation would stand still for ever.
+  }
+  give([](ua::Core& core, TimePoint at) { core.on_timeout(at); });
+}
+
+void SimulatedPhone::suspend(Duration asleep) {
+  asleep_ = true;
+  host_.set_asleep(true);
+  later(asleep, [this, asleep] {
+    asleep_ = false;
+    host_.set_asleep(false);
+    if (last_snapshot_ != host_.snapshot(watched_)) network_changed();
+    give([&](ua::Core& core, TimePoint now) { core.on_resumed(asleep, now); });
+    wake();
+    std::vector<CallId> ids;
+    for (const auto& [id, engine] : engines_) ids.push_back(id);
+    for (const CallId id : ids) wake_engine(id);
+  });
+}
+
+void SimulatedPhone::network_changed() {
+  if (asleep_) return;
+  NetworkSnapshot snapshot = host_.snapshot(watched_);
+  if (last_snapshot_ == snapshot) return;
+  last_snapshot_ = snapshot;
+  last_snapshot_at_ = simulation_.now();
+  if (trace_ != nullptr) {
+    std::string text = "network:";
+    for (const NetworkInterface& interface : snapshot.interfaces) {
+      text += " " + interface.name + (interface.carrier ? "" : "(no carrier)");
+      for (const InterfaceAddress& own : interface.addresses) text += " " + own.address.to_string();
+    }
+    for (const DefaultRoute& route : snapshot.default_routes) {
+      text += std::string(" default-") + to_string(route.family) + " via " +
+              std::to_string(route.interface_index);
+    }
+    trace_->note(name(), text);
+  }
+  give([&](ua::Core& core, TimePoint now) { core.on_network(std::move(snapshot), now); });
+}
+
+// ---- Outputs of the core ------------------------------------------------------------------------
+
+void SimulatedPhone::drain() {
+  if (draining_) {
+    violate("the driver gave an input while it was draining");
+    return;
+  }
+  draining_ = true;
+  std::size_t count = 0;
+  while (auto output = core_->poll_output()) {
+    if (++count > kMaxOutputs) {
+      violate("more than " + std::to_string(kMaxOutputs) + " outputs for one input");
+      break;
+    }
+    carry_out(std::move(*output));
+  }
+  draining_ = false;
+  if (!asleep_) alarm_.set(core_->next_timeout());
+  check();
+}
+
+void SimulatedPhone::carry_out(ua::Output output) {
+  std::visit(
+      Overloaded{
+          [this](const ua::Listen& listen) { carry_out(listen); },
+          [this](const ua::CloseListener& close) {
+            if (known_listeners_.erase(close.listener) == 0) violate("closes an unknown listener");
+            if (const auto found = listeners_.find(close.listener); found != listeners_.end()) {
+              host_.close(found->second);
+              listeners_.erase(found);
+            }
+          },
+          [this](const ua::SendDatagram& send) { carry_out(send); },
+          [this](const ua::Resolve& resolve) {
+            later(timing_.resolve_delay, [this, resolve] {
+              auto answer = network_.resolve(resolve.host);
+              give([&](ua::Core& core, TimePoint now) {
+                core.on_resolved(resolve.query, std::move(answer), now);
+              });
+            });
+          },
+          [this](const ua::CreateMedia& create) {
+            if (engines_.contains(create.call)) violate("creates the media of a call twice");
+            auto engine =
+                std::make_unique<Engine>(create.call, config_.media, media_random_, log_, audio_);
+            engine->alarm = std::make_unique<Alarm>(
+                simulation_, [this, call = create.call] { wake_engine(call); });
+            engines_[create.call] = std::move(engine);
+          },
+          [this](const ua::MediaInstruction& instruction) {
+            if (!engines_.contains(instruction.call)) {
+              violate("instructs media that does not exist");
+              return;
+            }
+            later(timing_.hop_delay,
+                  [this, instruction] { carry_out_media(instruction.call, instruction.command); });
+          },
+          [this](const ua::DestroyMedia& destroy) {
+            if (!engines_.contains(destroy.call)) violate("destroys media that does not exist");
+            later(timing_.hop_delay, [this, call = destroy.call] {
+              const auto found = engines_.find(call);
+              if (found == engines_.end()) return;
+              for (const auto& [path, sockets] : found->second->paths) {
+                host_.close(sockets.rtp);
+                host_.close(sockets.rtcp);
+              }
+              engines_.erase(found);
+            });
+          },
+          [this](const ua::WatchRemotes& watch) {
+            watched_ = watch.remotes;
+            snapshot_alarm_.set(simulation_.now() + timing_.snapshot_delay);
+          },
+          [this](const ua::EmitEvent& emit) { record_event(emit.event); },
+      },
+      output);
+}
+
+void SimulatedPhone::carry_out(const ua::Listen& listen) {
+  if (!known_listeners_.emplace(listen.listener, true).second) violate("a listener id comes twice");
+  later(timing_.bind_delay, [this, listen] {
+    if (!known_listeners_.contains(listen.listener)) return;  // Closed meanwhile.
+    const ua::ListenerId id = listen.listener;
+    auto socket = host_.bind(
+        listen.local, listen.interface_index,
+        [this, id](SocketId, const Endpoint& from, const std::string& bytes) {
+          give([&](ua::Core& core, TimePoint now) { core.on_datagram(id, from, bytes, now); });
+        },
+        [this, id](SocketId, const Endpoint& remote) {
+          give([&](ua::Core& core, TimePoint now) {
+            core.on_send_error(id, remote, false, "port unreachable", now);
+          });
+        });
+    Result<Endpoint> bound = tl::unexpected(Error{ErrorCode::Network, "not bound"});
+    if (socket) {
+      listeners_[id] = *socket;
+      bound = host_.local(*socket);
+    } else {
+      bound = tl::unexpected(socket.error());
+    }
+    give([&](ua::Core& core, TimePoint now) { core.on_listen(id, std::move(bound), now); });
+  });
+}
+
+void SimulatedPhone::carry_out(const ua::SendDatagram& send) {
+  const auto found = listeners_.find(send.listener);
+  if (found == listeners_.end()) {
+    violate("sends on a listener that is not open: " + describe_packet(send.bytes));
+    return;
+  }
+  const Endpoint local = host_.local(found->second);
+  if (last_snapshot_ && last_snapshot_->owner_of(local.address) == nullptr) {
+    violate("sends from " + local.to_string() +
+            ", which the last snapshot does not have: " + describe_packet(send.bytes));
+  }
+  const auto refusal = host_.send(found->second, send.remote, send.bytes);
+  if (!refusal) return;
+  later(Duration::zero(), [this, send, refusal = *refusal] {
+    give([&](ua::Core& core, TimePoint now) {
+      core.on_send_error(send.listener, send.remote, refusal == SendRefusal::AddressGone,
+                         to_string(refusal), now);
+    });
+  });
+}
+
+void SimulatedPhone::record_event(const Event& event) {
+  events_.push_back(RecordedEvent{simulation_.now(), event});
+  if (trace_ != nullptr && !std::holds_alternative<CallStatistics>(event)) {
+    trace_->note(name(), describe_event(event));
+  }
+  if (const auto* incoming = std::get_if<IncomingCall>(&event); incoming && answer_after_) {
+    later(Duration::zero(), [this, call = incoming->call] { (void)ring(call); });
+    later(*answer_after_, [this, call = incoming->call] { (void)answer(call); });
+  }
+  if (const auto* changed = std::get_if<CallStateChanged>(&event);
+      changed && changed->state == CallState::Confirmed && tone_hz_ > 0) {
+    later(Duration::zero(), [this, call = changed->call] {
+      (void)play_tone(call, tone_hz_);
+      (void)record(call, "call " + std::to_string(call.value()));
+    });
+  }
+}
+
+// ---- Media --------------------------------------------------------------------------------------
+
+void SimulatedPhone::carry_out_media(CallId call, const media::MediaCommand& command) {
+  const auto found = engines_.find(call);
+  if (found == engines_.end()) return;
+  if (std::holds_alternative<media::SetRemote>(command)) ++found->second->aims;
+  found->second->media.command(command, simulation_.now());
+  drain_engine(call);
+}
+
+void SimulatedPhone::wake_engine(CallId call) {
+  const auto found = engines_.find(call);
+  if (found == engines_.end() || asleep_) return;
+  found->second->media.on_timeout(simulation_.now());
+  drain_engine(call);
+}
+
+void SimulatedPhone::drain_engine(CallId call) {
+  const auto found = engines_.find(call);
+  if (found == engines_.end()) return;
+  Engine& engine = *found->second;
+  std::size_t count = 0;
+  while (auto output = engine.media.poll_output()) {
+    if (++count > kMaxOutputs) {
+      violate("the media engine does not stop");
+      break;
+    }
+    carry_out(call, engine, std::move(*output));
+  }
+  if (!asleep_) engine.alarm->set(engine.media.next_timeout());
+}
+
+void SimulatedPhone::carry_out(CallId call, Engine& engine, media::MediaOutput output) {
+  std::visit(Overloaded{
+                 [&](const media::OpenSockets& open) {
+                   later(timing_.bind_delay, [this, call, open] { open_sockets(call, open); });
+                 },
+                 [&](const media::CloseSockets& close) {
+                   const auto path = engine.paths.find(close.path);
+                   if (path == engine.paths.end()) return;
+                   host_.close(path->second.rtp);
+                   host_.close(path->second.rtcp);
+                   engine.paths.erase(path);
+                 },
+                 [&](const media::SendPacket& packet) {
+                   const auto path = engine.paths.find(packet.path);
+                   if (path == engine.paths.end()) {
+                     violate("media is sent on a path that is not open");
+                     return;
+                   }
+                   if (packet.channel == media::Channel::Rtp) note_rtp(call, engine, packet);
+                   const SocketId socket =
+                       packet.channel == media::Channel::Rtp ? path->second.rtp : path->second.rtcp;
+                   const auto refusal =
+                       host_.send(socket, packet.remote,
+                                  std::string(packet.bytes.begin(), packet.bytes.end()));
+                   if (!refusal) return;
+                   later(Duration::zero(), [this, call, id = packet.path, refusal = *refusal] {
+                     const auto found = engines_.find(call);
+                     if (found == engines_.end()) return;
+                     found->second->media.on_error(
+                         id, Error{ErrorCode::Network, to_string(refusal)}, simulation_.now());
+                     drain_engine(call);
+                   });
+                 },
+                 [&](const media::MediaReport& report) {
+                   later(timing_.hop_delay, [this, call, report] {
+                     give([&](ua::Core& core, TimePoint now) { core.on_media(call, report, now); });
+                   });
+                 },
+             },
+             output);
+}
+
+void SimulatedPhone::open_sockets(CallId call, const media::OpenSockets& open) {
+  const auto found = engines_.find(call);
+  if (found == engines_.end()) return;
+  const auto receiver = [this, call, path = open.path](media::Channel channel) {
+    return [this, call, path, channel](SocketId, const Endpoint& from, const std::string& bytes) {
+      const auto engine = engines_.find(call);
+      if (engine == engines_.end()) return;
+      engine->second->media.on_packet(path, channel, from, as_bytes(bytes), simulation_.now());
+      drain_engine(call);
+    };
+  };
+  const auto answer = [&](Result<Endpoint> bound) {
+    found->second->media.on_sockets(open.path, std::move(bound), simulation_.now());
+    drain_engine(call);
+  };
+  const std::uint64_t low = open.port_min == 0 ? 16'384 : open.port_min;
+  const std::uint64_t high = open.port_max == 0 ? 32'766 : open.port_max;
+  std::string why = "no free pair of ports";
+  for (int attempt = 0; attempt < 64; ++attempt) {
+    const auto port =
+        static_cast<std::uint16_t>(media_random_.between((low + 1) / 2, (high - 1) / 2) * 2);
+    auto rtp = host_.bind({open.local, port}, open.interface_index, receiver(media::Channel::Rtp));
+    if (!rtp) {
+      why = rtp.error().detail;
+      continue;
+    }
+    auto rtcp = host_.bind({open.local, static_cast<std::uint16_t>(port + 1)}, open.interface_index,
+                           receiver(media::Channel::Rtcp));
+    if (!rtcp) {
+      host_.close(*rtp);
+      continue;
+    }
+    found->second->paths[open.path] = Path{*rtp, *rtcp, open.local};
+    answer(Endpoint{open.local, port});
+    return;
+  }
+  answer(fail(ErrorCode::Network, why));
+}
+
+void SimulatedPhone::note_rtp(CallId call, Engine& engine, const media::SendPacket& packet) {
+  const auto header = read_rtp(std::string(packet.bytes.begin(), packet.bytes.end()));
+  if (!header) {
+    violate("an RTP packet that is none");
+    return;
+  }
+  // A repetition of what was sent before the old path's death is not a new packet.
+  const bool repeated = engine.last_sequence &&
+                        static_cast<std::int16_t>(header->sequence - *engine.last_sequence) <= 0;
+  if (repeated) return;
+  engine.last_sequence = header->sequence;
+  engine.last_sent = simulation_.now();
+  if (engine.sending == packet.path) return;
+  if (engine.sending) ++engine.switches;
+  engine.sending = packet.path;
+  // One active transmit path: it changes when it is told to and at no other time.
+  if (engine.switches > engine.aims) {
+    violate("call " + std::to_string(call.value()) + " sends on two paths");
+  }
+}
+
+// ---- Facts --------------------------------------------------------------------------------------
+
+void SimulatedPhone::check() {
+  if (listeners_.size() > 16) violate("too many listeners: " + std::to_string(listeners_.size()));
+  for (const auto& [call, engine] : engines_) {
+    if (engine->paths.size() > media::kMaxPaths) violate("too many media paths");
+  }
+}
+
+std::optional<RegistrationState> SimulatedPhone::registration(AccountId account) const {
+  std::optional<RegistrationState> state;
+  for (const auto& event : all<RegistrationChanged>()) {
+    if (event.account == account) state = event.state;
+  }
+  return state;
+}
+
+std::optional<CallState> SimulatedPhone::state(CallId call) const {
+  std::optional<CallState> state;
+  for (const RecordedEvent& recorded : events_) {
+    if (const auto* changed = std::get_if<CallStateChanged>(&recorded.event)) {
+      if (changed->call == call) state = changed->state;
+    } else if (const auto* incoming = std::get_if<IncomingCall>(&recorded.event)) {
+      if (incoming->call == call) state = CallState::Incoming;
+    }
+  }
+  return state;
+}
+
+std::optional<CallStateChanged> SimulatedPhone::ended(CallId call) const {
+  for (const auto& event : all<CallStateChanged>()) {
+    if (event.call == call && event.state == CallState::Ended) return event;
+  }
+  return std::nullopt;
+}
+
+std::vector<IpChangeReport> SimulatedPhone::reports() const {
+  std::vector<IpChangeReport> found;
+  for (const auto& event : all<IpChangeCompleted>()) found.push_back(event.report);
+  return found;
+}
+
+std::vector<CallId> SimulatedPhone::calls() const {
+  std::vector<CallId> found;
+  for (const RecordedEvent& recorded : events_) {
+    CallId id;
+    if (const auto* changed = std::get_if<CallStateChanged>(&recorded.event)) id = changed->call;
+    if (const auto* incoming = std::get_if<IncomingCall>(&recorded.event)) id = incoming->call;
+    if (id && std::find(found.begin(), found.end(), id) == found.end()) found.push_back(id);
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+std::string describe_event(const Event& event) {
+  const auto call = [](CallId id) { return "call " + std::to_string(id.value()) + " "; };
+  return std::visit(
+      Overloaded{
+          [&](const RegistrationChanged& e) {
+            return "account " + std::to_string(e.account.value()) + " " + to_string(e.state) + " " +
+                   std::to_string(e.status) + " " + e.reason + " " + e.contact;
+          },
+          [&](const IncomingCall& e) { return call(e.call) + "incoming from " + e.from; },
+          [&](const CallStateChanged& e) {
+            return call(e.call) + to_string(e.state) + " " + std::to_string(e.status) + " " +
+                   e.reason;
+          },
+          [&](const CallMediaChanged& e) {
+            return call(e.call) + "media " + e.local.to_string() + " -> " + e.remote.to_string() +
+                   " " + to_string(e.direction);
+          },
+          [&](const CallStatistics& e) {
+            return call(e.call) + "sent " + std::to_string(e.packets_sent) + " received " +
+                   std::to_string(e.packets_received);
+          },
+          [&](const NetworkAvailability& e) {
+            return std::string(e.available ? "network available" : "no network");
+          },
+          [&](const IpChangeDetected& e) {
+            return "change " + std::to_string(e.generation.value()) + " detected: " + e.decision;
+          },
+          [&](const IpChangeProgress& e) {
+            return "change " + std::to_string(e.generation.value()) + " " + to_string(e.step.kind) +
+                   (e.step.ok ? " ok " : " failed ") + std::to_string(e.step.status) + " " +
+                   e.step.detail;
+          },
+          [&](const IpChangeCompleted& e) {
+            return "change " + std::to_string(e.report.generation.value()) +
+                   (e.report.superseded ? " superseded" : " completed");
+          },
+          [&](const Warning& e) { return "warning: " + e.text; },
+      },
+      event);
+}
+
+}  // namespace godwit::testing
