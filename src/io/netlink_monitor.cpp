@@ -283,7 +283,7 @@ class Reader {
       if (auto sent = socket_.send(requests_.data(), requests_.size()); !sent) return sent;
       bool done = false;
       while (!done) {
-        const auto result = receive([&](const Message& m) -> Result<void> {
+        auto result = receive([&](const Message& m) -> Result<void> {
           if (m.sequence != sequence) return {};
           interrupted = interrupted || (m.flags & NLM_F_DUMP_INTR) != 0;
           if (m.type == NLMSG_DONE || m.type == NLMSG_ERROR) {
@@ -318,7 +318,7 @@ class Reader {
       if (auto sent = socket_.send(requests_.data(), requests_.size()); !sent) return sent;
       std::size_t answered = 0;
       while (answered < size) {
-        const auto result = receive([&](const Message& m) -> Result<void> {
+        auto result = receive([&](const Message& m) -> Result<void> {
           const std::uint32_t place = m.sequence - base;
           if (place >= size) return {};
           handle(first + place, m);

@@ -276,12 +276,9 @@ TEST(NetlinkMonitor, an_overrun_asks_for_a_new_reading_and_loses_nothing) {
     NetworkMonitor monitor = open_monitor();
     const int small = 1;  // The kernel makes it its minimum, about two kilobytes.
     ASSERT_EQ(::setsockopt(monitor.descriptor(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
-    for (int i = 0; i < 8; ++i) {
-      const std::string name = "d" + std::to_string(i);
-      add_link(name);
-      run("ip link set " + name + " up && ip address add 10.1." + std::to_string(i) + ".2/24 dev " +
-          name);
-    }
+    run("for i in 0 1 2 3 4 5 6 7; do ip link add d$i type veth peer name far$i && "
+        "ip link set far$i up && ip link set d$i up && ip address add 10.1.$i.2/24 dev d$i || "
+        "exit 1; done");
     ASSERT_TRUE(is_readable(monitor, 2000));
     std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
     socklen_t size = sizeof memory;
@@ -295,12 +292,42 @@ TEST(NetlinkMonitor, an_overrun_asks_for_a_new_reading_and_loses_nothing) {
   });
 }
 
+// The state changes under the dumps; the last reading after the last wake-up is what counts.
+TEST(NetlinkMonitor, reads_on_while_the_network_changes_all_the_time) {
+  in_network_namespace([] {
+    add_link("wlan0");
+    run("ip link set wlan0 up");
+    NetworkMonitor monitor = open_monitor();
+    FILE* storm = ::popen(
+        "for i in $(seq 1 200); do echo address add 10.7.$i.2/24 dev wlan0; "
+        "echo route add default via 10.7.$i.1 metric $i; echo address del 10.7.$i.2/24 dev wlan0; "
+        "done | ip -batch - ; ip address add 10.1.0.2/24 dev wlan0; echo done",
+        "r");
+    ASSERT_NE(storm, nullptr);
+    pollfd end{::fileno(storm), POLLIN, 0};
+    int readings = 0;
+    NetworkSnapshot last;
+    while (::poll(&end, 1, 0) == 0) {
+      if (!is_readable(monitor, 1) || !monitor.drain()) continue;
+      last = read(monitor, {ip("192.0.2.1")});
+      ++readings;
+    }
+    ASSERT_EQ(::pclose(storm), 0);
+    if (is_readable(monitor, 0)) last = read(monitor);
+    EXPECT_EQ(show(find(last, "wlan0")), "wlan0 up carrier 10.1.0.2/24");
+    EXPECT_TRUE(last.default_routes.empty());
+    std::printf("%d readings\n", readings);
+    EXPECT_GT(readings, 1);
+  });
+}
+
 TEST(NetlinkMonitor, looks_up_more_remotes_than_fit_in_one_request) {
   in_network_namespace([] {
     add_link("wlan0");
     run("ip address add 10.1.0.2/24 dev wlan0 && ip link set wlan0 up && ip route add default via "
         "10.1.0.1");
     std::vector<IpAddress> remotes;
+    remotes.reserve(1000);
     for (int i = 0; i < 1000; ++i) {
       remotes.push_back(IpAddress::v4(192, 0, static_cast<std::uint8_t>(i / 250),
                                       static_cast<std::uint8_t>(i % 250)));
@@ -316,14 +343,10 @@ TEST(NetlinkMonitor, looks_up_more_remotes_than_fit_in_one_request) {
 TEST(NetlinkMonitor, reads_a_phones_network_in_well_under_a_packet_time) {
   in_network_namespace([] {
     run("ip link set lo up");
-    for (const char* n : {"1", "2", "3", "4"}) {
-      const std::string i = n;
-      add_link("net" + i);
-      run("ip link set net" + i + " up");
-      run("ip address add 10." + i + ".0.2/24 dev net" + i);
-      run("ip -6 address add 2001:db8:" + i + "::2/64 dev net" + i + " nodad");
-      run("ip route add default via 10." + i + ".0.1 metric " + i + "00");
-    }
+    run("for i in 1 2 3 4; do ip link add net$i type veth peer name far$i && "
+        "ip link set far$i up && ip link set net$i up && ip address add 10.$i.0.2/24 dev net$i && "
+        "ip -6 address add 2001:db8:$i::2/64 dev net$i nodad && "
+        "ip route add default via 10.$i.0.1 metric ${i}00 || exit 1; done");
     NetworkMonitor monitor = open_monitor();
     const std::vector<IpAddress> remotes{ip("192.0.2.1"), ip("192.0.2.2"), ip("2001:db8:1::9")};
     std::vector<double> times_us;

@@ -121,6 +121,11 @@ std::optional<Path> PathChooser::choose(const IpAddress& remote) const {
     if (interface == nullptr) continue;
     if (auto path = on_interface(*interface, remote)) return path;
   }
+  if (remote.is_loopback()) {  // Every address of ours reaches it; no route says so.
+    for (const NetworkInterface& interface : snapshot_.interfaces) {
+      if (auto path = on_interface(interface, remote)) return path;
+    }
+  }
   return std::nullopt;
 }
 
@@ -133,6 +138,8 @@ bool PathChooser::is_there(const Path& path) const {
 
 bool PathChooser::carries(const Path& path, const IpAddress& remote) const {
   if (path.local.family() != remote.family()) return false;
+  // The lookup did not ask for this source, and rules may look at it: routes say nothing here.
+  if (!policy_.bind_addresses.empty()) return is_there(path);
   const RouteToRemote* known = listed(remote);
   if (known != nullptr && known->interface_index == 0) return false;
   if (known != nullptr && known->interface_index == path.interface_index &&
@@ -144,7 +151,6 @@ bool PathChooser::carries(const Path& path, const IpAddress& remote) const {
     }
   }
   if (!is_there(path)) return false;
-  if (!policy_.bind_addresses.empty()) return true;
   if (path.local.is_loopback() || remote.is_loopback()) {
     return path.local.is_loopback() == remote.is_loopback();
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <unordered_set>
 
 #include "mobility/paths.hpp"
 
@@ -21,7 +22,10 @@ struct Verdict {
 class Planner {
  public:
   Planner(const NetworkSnapshot& after, const Delta& delta, const PathPolicy& policy)
-      : after_(after), delta_(delta), chooser_(after, policy) {}
+      : after_(after),
+        delta_(delta),
+        moved_remotes_(delta.moved_remotes.begin(), delta.moved_remotes.end()),
+        chooser_(after, policy) {}
 
   std::optional<PlanRow> row(const Use& use) {
     const Verdict signalling = judge(use.path, use.remote.address, use.suspended);
@@ -99,10 +103,7 @@ class Planner {
 
   ChangeCause why_moved(const IpAddress& remote) const {
     if (delta_.has(ChangeCause::DefaultRouteMoved)) return ChangeCause::DefaultRouteMoved;
-    const auto& moved = delta_.moved_remotes;
-    if (std::find(moved.begin(), moved.end(), remote) != moved.end()) {
-      return ChangeCause::RouteToRemoteMoved;
-    }
+    if (moved_remotes_.contains(remote)) return ChangeCause::RouteToRemoteMoved;
     return delta_.has(ChangeCause::AddressGained) ? ChangeCause::AddressGained
                                                   : ChangeCause::RouteToRemoteMoved;
   }
@@ -139,6 +140,7 @@ class Planner {
 
   const NetworkSnapshot& after_;
   const Delta& delta_;
+  std::unordered_set<IpAddress> moved_remotes_;
   PathChooser chooser_;
 };
 
