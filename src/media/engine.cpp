@@ -6,8 +6,11 @@
 #include <string>
 #include <utility>
 
+#include "media/audio_port.hpp"
+#include "media/destination.hpp"
 #include "media/g711.hpp"
 #include "media/jitter_buffer.hpp"
+#include "media/pause_watch.hpp"
 #include "media/rtp_session.hpp"
 #include "media/source_gate.hpp"
 
@@ -25,9 +28,6 @@ constexpr int kMaxCatchUp = 4;
 /// Of what was sent into a dead path, what is worth repeating: older audio comes too late to be
 /// played.
 constexpr Duration kRepeatLimit = std::chrono::milliseconds(60);
-/// After a new SDP address, RTP from elsewhere that goes on for this long is where the peer really
-/// is.
-constexpr Duration kRelatchDelay = std::chrono::milliseconds(500);
 constexpr Duration kStatisticsInterval = std::chrono::seconds(1);
 constexpr Duration kTroubleInterval = std::chrono::seconds(1);
 
@@ -36,10 +36,6 @@ bool sends(MediaDirection d) {
 }
 bool receives(MediaDirection d) {
   return d == MediaDirection::SendRecv || d == MediaDirection::RecvOnly;
-}
-
-Endpoint next_port(const Endpoint& rtp) {
-  return {rtp.address, static_cast<std::uint16_t>(rtp.port + 1)};
 }
 
 struct Path {
@@ -63,9 +59,8 @@ class MediaEngine::Impl {
       : name_("call " + std::to_string(call.value())),
         config_(config),
         log_(log),
-        files_(files),
         session_(random),
-        source_(std::make_unique<SilenceSource>()) {}
+        port_(files) {}
 
   // Commands.
   void on(const OpenPath& command, TimePoint now);
@@ -74,7 +69,7 @@ class MediaEngine::Impl {
   void on(const SetRemote& command, TimePoint now);
   void on(const SetSource& command, TimePoint now);
   void on(const SetRecording& command, TimePoint now);
-  void on(const SetMuted& command, TimePoint) { muted_ = command.muted; }
+  void on(const SetMuted& command, TimePoint) { port_.set_muted(command.muted); }
   void on(const StopMedia& command, TimePoint now);
 
   // From the driver.
@@ -106,11 +101,9 @@ class MediaEngine::Impl {
   // Sending.
   const Path* transmit_path() const;
   bool may_send() const;
-  Endpoint rtp_destination() const { return latched_.value_or(remote_->rtp); }
-  Endpoint rtcp_destination() const;
   void send_rtp(Buffer bytes, TimePoint now);
   void send_rtcp(Buffer bytes);
-  TimePoint last_chance() const;
+  std::optional<TimePoint> last_chance() const;
 
   // The clock of playing and sending.
   bool clock_running() const;
@@ -118,7 +111,8 @@ class MediaEngine::Impl {
   void run_clock(TimePoint now);
   void tick(TimePoint now);
   std::size_t frame_samples() const {
-    return static_cast<std::size_t>(packet_time_.count()) * kSampleRate / 1000;
+    return static_cast<std::size_t>(packet_time_ / std::chrono::milliseconds(1)) * kSampleRate /
+           1000;
   }
 
   // Receiving.
@@ -129,54 +123,39 @@ class MediaEngine::Impl {
   void take(PathId id, const Endpoint& from, const wire::RtpPacket& packet, TimePoint at);
   void note_received(PathId id, const Endpoint& from, std::uint32_t gap, TimePoint at);
   void follow(PathId id, const Endpoint& from, TimePoint now, bool moved);
-  bool latch_to(const Endpoint& from);
 
   // Watching.
-  std::optional<TimePoint> silence_deadline() const;
-  void update_listening(TimePoint now);
-  void watch_silence(TimePoint now);
+  void expect_audio(TimePoint now);
   void report_statistics(TimePoint now);
 
   const std::string name_;
   const MediaConfig config_;
   Log& log_;
-  AudioFiles& files_;
   RtpSession session_;
   SourceGate gate_{kStrangerLimit};
   JitterBuffer jitter_;
+  AudioPort port_;
+  Destination destination_;
 
   std::vector<Path> paths_;
   std::optional<SetParameters> parameters_;
   Duration packet_time_ = std::chrono::milliseconds(20);
   std::optional<SetRemote> remote_;   ///< The one in force; its path may have been closed since.
   std::optional<SetRemote> pending_;  ///< Waits for its path to open.
-  std::optional<Endpoint> latched_;
-  std::optional<Endpoint> latched_rtcp_;
-  TimePoint remote_since_{};
-  bool remote_replaced_ = false;  ///< A later SetRemote changed the first address.
   bool stopped_ = false;
-
-  std::unique_ptr<AudioSource> source_;
-  EchoLoop* echo_ = nullptr;  ///< `source_`, if it is one.
-  std::unique_ptr<AudioSink> recording_;
-  bool muted_ = false;
 
   std::optional<TimePoint> next_tick_;  ///< The cadence's lattice; kept while the clock stands.
   std::optional<TimePoint> first_sent_;
-  std::optional<TimePoint> last_sent_;
   std::optional<TimePoint>
       dead_since_;  ///< Of the path left last; until the first packet on the new.
   std::uint64_t resent_ = 0;
   std::uint64_t ignored_ = 0;
 
-  std::optional<TimePoint> last_received_;
+  PauseWatch sent_{Duration::max()};
+  PauseWatch received_{kSilenceLimit};
   std::optional<Endpoint> last_from_;
   Transition transition_;
-  std::optional<TimePoint> listening_since_;
-  bool silent_ = false;
   std::optional<TimePoint> next_statistics_;
-  Duration longest_receive_pause_{};
-  Duration longest_send_pause_{};
 };
 
 // ---- Paths --------------------------------------------------------------------------------------
@@ -244,7 +223,7 @@ void MediaEngine::Impl::on(const SetParameters& command, TimePoint now) {
   if (parameters_->receive.size() > kMaxPayloads) parameters_->receive.resize(kMaxPayloads);
   const auto tens = std::clamp<std::int64_t>(command.packet_time.count() / 10, 1, 6);
   packet_time_ = std::chrono::milliseconds(tens * 10);
-  update_listening(now);
+  expect_audio(now);
   start_clocks(now);
 }
 
@@ -270,26 +249,16 @@ void MediaEngine::Impl::on(const SetRemote& command, TimePoint now) {
 }
 
 void MediaEngine::Impl::apply(const SetRemote& remote, TimePoint now) {
-  const bool first = !remote_.has_value();
-  const bool moves = !first && remote_->path != remote.path;
-  if (first || remote_->rtp != remote.rtp) {
-    // What was latched belongs to the address it replaced. If the peer is behind a NAT, its next
-    // packets latch again (follow()).
-    latched_.reset();
-    latched_rtcp_.reset();
-    remote_since_ = now;
-    remote_replaced_ = !first;
-    gate_.set_signalled(remote.rtp);
-  }
+  const bool moves = remote_ && remote_->path != remote.path;
   remote_ = remote;
-  const Family family = transmit_path()->local.address.family();
-  if (latched_ && latched_->address.family() != family) latched_.reset();
-  if (latched_rtcp_ && latched_rtcp_->address.family() != family) latched_rtcp_.reset();
-  update_listening(now);
+  const Endpoint local = transmit_path()->local;
+  destination_.signal(remote.rtp, remote.rtcp, local.address.family(), now);
+  gate_.set_signalled(remote.rtp);
+  expect_audio(now);
   if (moves) {
     dead_since_ = remote.old_path_dead_since;
-    log_.info("media", name_ + ": sends from " + transmit_path()->local.to_string() + " to " +
-                           rtp_destination().to_string());
+    log_.info("media", name_ + ": sends from " + local.to_string() + " to " +
+                           destination_.rtp().to_string());
     if (dead_since_) repeat_sent(now);
   }
 }
@@ -307,34 +276,12 @@ void MediaEngine::Impl::repeat_sent(TimePoint now) {
 }
 
 void MediaEngine::Impl::on(const SetSource& command, TimePoint) {
-  using Kind = godwit::AudioSource::Kind;
-  echo_ = nullptr;
-  switch (command.source.kind) {
-    case Kind::Silence: source_ = std::make_unique<SilenceSource>(); return;
-    case Kind::Tone: source_ = std::make_unique<ToneSource>(command.source.tone_hz); return;
-    case Kind::Echo: {
-      auto echo = std::make_unique<EchoLoop>();
-      echo_ = echo.get();
-      source_ = std::move(echo);
-      return;
-    }
-    case Kind::File: {
-      auto opened = files_.open_source(command.source.file, command.source.loop);
-      if (!opened) report(AudioFailed{std::move(opened.error())});
-      source_ = opened ? std::move(*opened) : std::make_unique<SilenceSource>();
-      return;
-    }
-  }
+  if (auto result = port_.set_source(command.source); !result) report(AudioFailed{result.error()});
 }
 
 void MediaEngine::Impl::on(const SetRecording& command, TimePoint) {
-  recording_.reset();
-  if (command.file.empty()) return;
-  auto opened = files_.open_sink(command.file);
-  if (opened) {
-    recording_ = std::move(*opened);
-  } else {
-    report(AudioFailed{std::move(opened.error())});
+  if (auto result = port_.set_recording(command.file); !result) {
+    report(AudioFailed{result.error()});
   }
 }
 
@@ -342,9 +289,7 @@ void MediaEngine::Impl::on(const StopMedia&, TimePoint now) {
   if (remote_ && transmit_path()) send_rtcp(session_.make_bye(now));
   report_statistics(now);
   while (!paths_.empty()) close(paths_.front().id());
-  recording_.reset();
-  source_.reset();
-  echo_ = nullptr;
+  static_cast<void>(port_.set_recording(""));  // closes the file
   stopped_ = true;
 }
 
@@ -360,45 +305,40 @@ const Path* MediaEngine::Impl::transmit_path() const {
 bool MediaEngine::Impl::may_send() const {
   if (!parameters_ || !sends(parameters_->direction) || !transmit_path()) return false;
   // RFC 3264 §8.4: an address of zeros is the old way to put on hold.
-  const Endpoint to = rtp_destination();
+  const Endpoint to = destination_.rtp();
   return to.port != 0 && !to.address.is_unspecified();
-}
-
-Endpoint MediaEngine::Impl::rtcp_destination() const {
-  if (latched_rtcp_) return *latched_rtcp_;
-  if (!latched_) return remote_->rtcp;
-  return remote_->rtcp == remote_->rtp ? *latched_ : next_port(*latched_);
 }
 
 void MediaEngine::Impl::send_rtp(Buffer bytes, TimePoint now) {
   Path& path = *find(remote_->path);
-  outputs.emplace_back(SendPacket{path.id(), Channel::Rtp, rtp_destination(), std::move(bytes)});
+  outputs.emplace_back(SendPacket{path.id(), Channel::Rtp, destination_.rtp(), std::move(bytes)});
   std::optional<Duration> pause;
-  if (last_sent_ && !(dead_since_ && *first_sent_ > *dead_since_)) pause = now - last_chance();
+  if (const auto chance = last_chance()) pause = now - *chance;
   if (path.first_sent_due) {
     path.first_sent_due = false;
     report(FirstSent{path.id(), path.generation, now, pause});
   }
-  longest_send_pause_ = std::max(longest_send_pause_, pause.value_or(Duration::zero()));
-  dead_since_.reset();
   if (!first_sent_) first_sent_ = now;
-  last_sent_ = now;
+  sent_.on_packet(now);
+  sent_.note(pause.value_or(Duration::zero()));
+  dead_since_.reset();
 }
 
 /// When the last packet went out that could arrive. Behind the path's death that is the last point
 /// of the cadence before it.
-TimePoint MediaEngine::Impl::last_chance() const {
-  if (!dead_since_ || *last_sent_ <= *dead_since_) return *last_sent_;
-  const auto after = (*last_sent_ - *dead_since_ + packet_time_ - Duration(1)) / packet_time_;
-  return *last_sent_ - after * packet_time_;
+std::optional<TimePoint> MediaEngine::Impl::last_chance() const {
+  const auto last = sent_.last();
+  if (!last || !dead_since_ || *last <= *dead_since_) return last;
+  if (*first_sent_ > *dead_since_) return std::nullopt;
+  return *last - (*last - *dead_since_ + packet_time_ - Duration(1)) / packet_time_ * packet_time_;
 }
 
 void MediaEngine::Impl::send_rtcp(Buffer bytes) {
-  const Endpoint to = rtcp_destination();
+  const Endpoint to = destination_.rtcp();
   if (to.port == 0 || to.address.is_unspecified()) return;
-  const bool multiplexed = remote_->rtcp == remote_->rtp;
-  outputs.emplace_back(
-      SendPacket{remote_->path, multiplexed ? Channel::Rtp : Channel::Rtcp, to, std::move(bytes)});
+  outputs.emplace_back(SendPacket{remote_->path,
+                                  destination_.multiplexed() ? Channel::Rtp : Channel::Rtcp, to,
+                                  std::move(bytes)});
 }
 
 // ---- The clock ----------------------------------------------------------------------------------
@@ -432,13 +372,8 @@ void MediaEngine::Impl::run_clock(TimePoint now) {
 void MediaEngine::Impl::tick(TimePoint now) {
   std::vector<std::int16_t> frame(frame_samples());
   jitter_.read(frame);
-  if (recording_) recording_->write(frame);
-  if (echo_) echo_->write(frame);
-
-  const std::size_t filled = source_->read(frame);
-  const auto silence_from =
-      muted_ ? frame.begin() : frame.begin() + static_cast<std::ptrdiff_t>(filled);
-  std::fill(silence_from, frame.end(), std::int16_t{0});
+  port_.play(frame);
+  port_.capture(frame);
   if (may_send()) {
     Buffer payload(frame.size());
     encode(parameters_->codec, frame, payload);
@@ -463,7 +398,7 @@ void MediaEngine::Impl::on_timeout(TimePoint now) {
     Buffer report = session_.make_report(now);
     if (transmit_path()) send_rtcp(std::move(report));
   }
-  watch_silence(now);
+  if (const auto since = received_.check(now)) report(MediaSilent{*since});
   if (next_statistics_ && *next_statistics_ <= now) {
     report_statistics(now);
     *next_statistics_ += kStatisticsInterval;
@@ -479,7 +414,7 @@ std::optional<TimePoint> MediaEngine::Impl::next_timeout() const {
   for (const Path& path : paths_) consider(path.close_at);
   if (clock_running()) consider(next_tick_);
   consider(session_.next_report());
-  consider(silence_deadline());
+  consider(received_.deadline());
   consider(next_statistics_);
   return next;
 }
@@ -554,45 +489,22 @@ void MediaEngine::Impl::take(PathId id, const Endpoint& from, const wire::RtpPac
 /// A packet of the stream has come, be it a copy: it proves its path, and ends a pause.
 void MediaEngine::Impl::note_received(PathId id, const Endpoint& from, std::uint32_t gap,
                                       TimePoint at) {
-  std::optional<Duration> pause;
-  if (last_received_) pause = std::max(at - *last_received_, Duration::zero());
+  const PauseWatch::Arrival arrival = received_.on_packet(at);
   if (Path* path = find(id); path && path->first_received_due) {
     path->first_received_due = false;
-    report(FirstReceived{id, path->generation, at, pause, gap, from});
+    report(FirstReceived{id, path->generation, at, arrival.pause, gap, from});
   }
-  if (last_from_ != from) transition_ = {at, pause, gap};
-  if (std::exchange(silent_, false)) {
-    const TimePoint since = std::max(last_received_.value_or(TimePoint::min()), *listening_since_);
-    report(MediaHeard{at, at - since});
-  }
-  longest_receive_pause_ = std::max(longest_receive_pause_, pause.value_or(Duration::zero()));
+  if (arrival.silence) report(MediaHeard{at, *arrival.silence});
+  if (last_from_ != from) transition_ = {at, arrival.pause, gap};
   last_from_ = from;
-  last_received_ = std::max(at, last_received_.value_or(at));
 }
 
-/// Sends to where the stream comes from, if that is allowed and not where we send already.
 void MediaEngine::Impl::follow(PathId id, const Endpoint& from, TimePoint now, bool moved) {
-  const bool from_source = gate_.source() == from;
-  // A peer that was behind a NAT before its address was signalled, or signalled anew, stays latched
-  // without a move; but what was in flight from the address it left must not pull us back.
-  const bool settled = !remote_replaced_ || now - remote_since_ >= kRelatchDelay;
-  bool redirected = false;
-  if (from_source && (moved || settled)) redirected = latch_to(from);
-  if (moved) {
-    log_.info("media", name_ + ": the peer's audio now comes from " + from.to_string());
-    report(RemoteMoved{id, transition_.at, from, transition_.pause, transition_.lost, redirected});
-  }
-}
-
-bool MediaEngine::Impl::latch_to(const Endpoint& from) {
-  const Path* path = transmit_path();
-  if (!parameters_ || !parameters_->latch || !path || rtp_destination() == from ||
-      path->local.address.family() != from.address.family()) {
-    return false;
-  }
-  latched_ = from == remote_->rtp ? std::nullopt : std::optional(from);
-  latched_rtcp_.reset();
-  return true;
+  const bool redirected =
+      parameters_->latch && gate_.source() == from && destination_.follow(from, moved, now);
+  if (!moved) return;
+  log_.info("media", name_ + ": the peer's audio now comes from " + from.to_string());
+  report(RemoteMoved{id, transition_.at, from, transition_.pause, transition_.lost, redirected});
 }
 
 void MediaEngine::Impl::on_rtcp(const Endpoint& from, Bytes bytes, TimePoint now) {
@@ -601,36 +513,18 @@ void MediaEngine::Impl::on_rtcp(const Endpoint& from, Bytes bytes, TimePoint now
     ++ignored_;
     return;
   }
-  // The peer's RTCP may leave its NAT from another port than its RTP's next one.
   const auto source = gate_.source();
-  if (latched_ && source == latched_ && from.address == source->address &&
-      remote_->rtcp != remote_->rtp) {
-    latched_rtcp_ = from;
+  if (parameters_ && parameters_->latch && source && source->address == from.address) {
+    destination_.follow_rtcp(from);
   }
 }
 
 // ---- Watching -----------------------------------------------------------------------------------
 
-std::optional<TimePoint> MediaEngine::Impl::silence_deadline() const {
-  if (silent_ || !listening_since_) return std::nullopt;
-  return std::max(*listening_since_, last_received_.value_or(TimePoint::min())) + kSilenceLimit;
-}
-
 /// Audio is expected once an answer is there and the direction promises some.
-void MediaEngine::Impl::update_listening(TimePoint now) {
-  if (!parameters_ || !receives(parameters_->direction) || !remote_) {
-    listening_since_.reset();
-    silent_ = false;
-  } else if (!listening_since_) {
-    listening_since_ = now;
-  }
-}
-
-void MediaEngine::Impl::watch_silence(TimePoint now) {
-  if (const auto deadline = silence_deadline(); deadline && *deadline <= now) {
-    silent_ = true;
-    report(MediaSilent{*deadline - kSilenceLimit});
-  }
+void MediaEngine::Impl::expect_audio(TimePoint now) {
+  received_.expect(parameters_ && receives(parameters_->direction) && remote_, now);
+  sent_.expect(may_send(), now);
 }
 
 void MediaEngine::Impl::report_statistics(TimePoint now) {
@@ -647,15 +541,8 @@ void MediaEngine::Impl::report_statistics(TimePoint now) {
   s.jitter = totals.jitter;
   s.buffered = std::chrono::seconds(1) * std::int64_t{jitter_.buffered()} / kSampleRate;
   s.round_trip = totals.round_trip;
-  s.longest_receive_pause = longest_receive_pause_;
-  s.longest_send_pause = longest_send_pause_;
-  if (listening_since_ && last_received_) {
-    s.longest_receive_pause = std::max(s.longest_receive_pause, now - *last_received_);
-  }
-  if (may_send() && last_sent_) {
-    s.longest_send_pause = std::max(s.longest_send_pause, now - *last_sent_);
-  }
-  longest_receive_pause_ = longest_send_pause_ = Duration::zero();
+  s.longest_receive_pause = received_.take_longest(now);
+  s.longest_send_pause = sent_.take_longest(now);
   report(s);
 }
 
