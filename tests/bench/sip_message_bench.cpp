@@ -21,7 +21,9 @@ const std::string& invite() {
         "s=-\r\n"
         "c=IN IP4 192.168.1.20\r\n"
         "t=0 0\r\n"
-        "m=audio 16384 RTP/AVP 0 8 101\r\n"
+        "m=audio 16384 RTP/AVP 9 0 8 101\r\n"
+        "a=rtcp:16385 IN IP4 192.168.1.20\r\n"
+        "a=rtpmap:9 G722/8000\r\n"
         "a=rtpmap:0 PCMU/8000\r\n"
         "a=rtpmap:8 PCMA/8000\r\n"
         "a=rtpmap:101 telephone-event/8000\r\n"
@@ -43,6 +45,7 @@ const std::string& invite() {
            "Supported: replaces, 100rel, timer, norefersub\r\n"
            "Session-Expires: 1800\r\n"
            "Min-SE: 90\r\n"
+           "Allow-Events: presence, message-summary, refer\r\n"
            "User-Agent: Godwit/0.1\r\n"
            "Content-Type: application/sdp\r\n"
            "Content-Length: " +

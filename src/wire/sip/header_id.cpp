@@ -2,6 +2,7 @@
 #include "wire/sip/header_id.hpp"
 
 #include <array>
+#include <cstring>
 
 #include "wire/sip/lex.hpp"
 
@@ -140,6 +141,47 @@ constexpr std::array<std::uint8_t, 26> make_compact() {
 }
 constexpr std::array<std::uint8_t, 26> kCompactToId = make_compact();
 
+// Names in small letters, to be compared by machine words. Setting 0x20 folds the case of letters
+// and leaves '-' and digits alone; among token characters nothing else becomes a letter or '-' by
+// it.
+constexpr std::size_t kLongestName = 20;
+using FoldedName = std::array<char, kLongestName>;
+constexpr std::array<FoldedName, kHeaderIdCount> fold_names() {
+  std::array<FoldedName, kHeaderIdCount> table{};
+  for (std::size_t i = 0; i < kKnown.size(); ++i) {
+    for (std::size_t j = 0; j < kKnown[i].name.size(); ++j) {
+      table[i][j] = lex::lower(kKnown[i].name[j]);
+    }
+  }
+  return table;
+}
+constexpr std::array<FoldedName, kHeaderIdCount> kFolded = fold_names();
+
+template <typename Word>
+bool word_equals(const char* text, const char* folded, std::size_t at) {
+  Word a = 0;
+  Word b = 0;
+  std::memcpy(&a, text + at, sizeof a);
+  std::memcpy(&b, folded + at, sizeof b);
+  return (a | static_cast<Word>(0x2020202020202020U)) == b;
+}
+
+bool equals_folded(std::string_view name, const char* folded) {
+  const std::size_t n = name.size();
+  const char* const text = name.data();
+  if (n >= 8) {  // Overlapping words cover every length up to 24.
+    return word_equals<std::uint64_t>(text, folded, 0) &&
+           word_equals<std::uint64_t>(text, folded, n - 8) &&
+           (n <= 16 || word_equals<std::uint64_t>(text, folded, 8));
+  }
+  if (n >= 4) {
+    return word_equals<std::uint32_t>(text, folded, 0) &&
+           word_equals<std::uint32_t>(text, folded, n - 4);
+  }
+  return word_equals<std::uint16_t>(text, folded, 0) &&
+         word_equals<std::uint16_t>(text, folded, n - 2);
+}
+
 }  // namespace
 
 std::string_view name_of(HeaderId id) { return kKnown[static_cast<std::size_t>(id)].name; }
@@ -152,7 +194,9 @@ HeaderId header_id(std::string_view name) {
     return static_cast<HeaderId>(kCompactToId[static_cast<std::size_t>(c - 'a')]);
   }
   const std::uint8_t id = kSlotToId[hash(name, kMultiplier)];
-  return lex::iequals(kKnown[id].name, name) ? static_cast<HeaderId>(id) : HeaderId::Unknown;
+  const bool same =
+      kKnown[id].name.size() == name.size() && equals_folded(name, kFolded[id].data());
+  return same ? static_cast<HeaderId>(id) : HeaderId::Unknown;
 }
 
 bool is_list(HeaderId id) { return kKnown[static_cast<std::size_t>(id)].list; }

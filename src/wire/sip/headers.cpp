@@ -109,23 +109,29 @@ std::optional<Via> Via::parse(std::string_view text) {
   text = lex::trim(text);
   Via out;
   out.text = text;
-  // sent-protocol = "SIP" SLASH "2.0" SLASH transport; white space may surround each slash.
   std::string_view rest = text;
-  const auto part = [&rest]() -> std::string_view {
-    const std::size_t slash = rest.find('/');
-    if (slash == kNpos) return {};
-    const std::string_view found = lex::trim(rest.substr(0, slash));
-    rest = lex::trim_left(rest.substr(slash + 1));
-    return found;
-  };
-  if (!lex::iequals(part(), "SIP") || part() != "2.0") return std::nullopt;
-  const std::size_t space = rest.find_first_of(" \t");
-  if (space == kNpos) return std::nullopt;
+  constexpr std::string_view kProtocol = "SIP/2.0/";
+  if (rest.substr(0, kProtocol.size()) == kProtocol) {
+    rest = lex::trim_left(rest.substr(kProtocol.size()));
+  } else {
+    // sent-protocol = "SIP" SLASH "2.0" SLASH transport; white space may surround each slash.
+    const auto part = [&rest]() -> std::string_view {
+      const std::size_t slash = lex::find_or_end(rest, '/');
+      if (slash == rest.size()) return {};
+      const std::string_view found = lex::trim(rest.substr(0, slash));
+      rest = lex::trim_left(rest.substr(slash + 1));
+      return found;
+    };
+    if (!lex::iequals(part(), "SIP") || part() != "2.0") return std::nullopt;
+  }
+  const std::size_t space = lex::find_space(rest);
+  if (space == rest.size()) return std::nullopt;
   out.transport = rest.substr(0, space);
   if (!lex::is_token(out.transport)) return std::nullopt;
   rest = lex::trim_left(rest.substr(space));
-  const std::size_t end = std::min(rest.find(';'), rest.size());
-  const auto sent_by = HostPort::parse(lex::trim_right(rest.substr(0, end)));
+  const std::size_t end = lex::find_or_end(rest, ';');
+  const auto sent_by =
+      HostPort::parse(lex::trim_right(rest.substr(0, end)), HostPort::Space::AroundColon);
   const auto params = params_after(rest.substr(end));
   if (!sent_by || !params) return std::nullopt;
   out.host = sent_by->host;
@@ -161,8 +167,8 @@ std::optional<std::uint8_t> Via::ttl() const {
 
 std::optional<CSeq> CSeq::parse(std::string_view text) {
   text = lex::trim(text);
-  const std::size_t space = text.find_first_of(" \t");
-  if (space == kNpos) return std::nullopt;
+  const std::size_t space = lex::find_space(text);
+  if (space == text.size()) return std::nullopt;
   // RFC 3261 §8.1.1.5: the number is less than 2**31.
   const auto number = lex::number(
       text.substr(0, space), static_cast<std::uint32_t>(std::numeric_limits<std::int32_t>::max()));
@@ -173,8 +179,8 @@ std::optional<CSeq> CSeq::parse(std::string_view text) {
 
 std::optional<RAck> RAck::parse(std::string_view text) {
   text = lex::trim(text);
-  const std::size_t space = text.find_first_of(" \t");
-  if (space == kNpos) return std::nullopt;
+  const std::size_t space = lex::find_space(text);
+  if (space == text.size()) return std::nullopt;
   const auto number = lex::number(text.substr(0, space), std::numeric_limits<std::uint32_t>::max());
   const auto cseq = CSeq::parse(text.substr(space));
   if (!number || !cseq) return std::nullopt;

@@ -12,7 +12,7 @@
 
 namespace godwit::wire::lex {
 
-enum Class : std::uint8_t {
+enum Class : std::uint16_t {
   kToken = 1U << 0U,   ///< token
   kHost = 1U << 1U,    ///< hostname, IPv4; '_' too, for it is common in private DNS
   kUser = 1U << 2U,    ///< user or password, without '%'
@@ -20,35 +20,41 @@ enum Class : std::uint8_t {
   kHeader = 1U << 4U,  ///< headers of a URI, without '%'
   kDigit = 1U << 5U,
   kAlpha = 1U << 6U,
-  kWord = 1U << 7U,  ///< word, as in Call-ID, plus '@'
+  kWord = 1U << 7U,      ///< word, as in Call-ID, plus '@'
+  kValue = 1U << 8U,     ///< unquoted value of a header's parameter: token, host, a URI's leniency
+  kListStop = 1U << 9U,  ///< where a scan over list elements must look: , " <
+  kParamStop = 1U << 10U,  ///< the same over parameters: ; "
 };
 
 namespace detail {
-constexpr std::array<std::uint8_t, 256> make_classes() {
-  std::array<std::uint8_t, 256> table{};
+constexpr std::array<std::uint16_t, 256> make_classes() {
+  std::array<std::uint16_t, 256> table{};
   const auto add = [&table](std::string_view chars, unsigned bits) {
     for (const char c : chars) {
       auto& entry = table[static_cast<unsigned char>(c)];
-      entry = static_cast<std::uint8_t>(entry | bits);
+      entry = static_cast<std::uint16_t>(entry | bits);
     }
   };
   constexpr std::string_view alpha = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
   constexpr std::string_view digits = "0123456789";
   constexpr std::string_view mark = "-_.!~*'()";
-  constexpr unsigned everywhere = kToken | kHost | kUser | kParam | kHeader | kWord;
+  constexpr unsigned everywhere = kToken | kHost | kUser | kParam | kHeader | kWord | kValue;
   add(alpha, everywhere | kAlpha);
   add(digits, everywhere | kDigit);
-  add("-.!%*_+`'~", kToken);
+  add("-.!%*_+`'~", kToken | kValue);
   add("-._", kHost);
   add(mark, kUser | kParam | kHeader);
   add("&=+$,;?/:", kUser);  // ':' separates user and password; the first one wins.
   add("#", kUser);          // Common in dial strings ("*72#") although not in the grammar.
-  add("[]/:&+$", kParam);
+  add("[]/:&+$", kParam | kValue);
+  add("()@", kValue);
+  add(",\"<", kListStop);
+  add(";\"", kParamStop);
   add("[]/?:+$&=", kHeader);
   add("-.!%*_+`'~()<>:\\\"/[]?{}@", kWord);
   return table;
 }
-inline constexpr std::array<std::uint8_t, 256> kClasses = make_classes();
+inline constexpr std::array<std::uint16_t, 256> kClasses = make_classes();
 }  // namespace detail
 
 constexpr bool is(char c, Class what) {
@@ -65,20 +71,6 @@ constexpr int hex_value(char c) {
 constexpr bool all_of(std::string_view text, Class what) {
   for (const char c : text) {
     if (!is(c, what)) return false;
-  }
-  return true;
-}
-/// Like all_of, but "%HH" is allowed too, and a '%' without two hex digits is not.
-constexpr bool all_of_or_escaped(std::string_view text, Class what) {
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%') {
-      if (text.size() - i < 3 || hex_value(text[i + 1]) < 0 || hex_value(text[i + 2]) < 0) {
-        return false;
-      }
-      i += 2;
-    } else if (!is(text[i], what)) {
-      return false;
-    }
   }
   return true;
 }
@@ -114,6 +106,19 @@ constexpr std::optional<std::uint32_t> number(std::string_view text, std::uint32
     if (value > max) return std::nullopt;
   }
   return static_cast<std::uint32_t>(value);
+}
+
+/// The position of the first white space, or of `c`, or text.size(). Plain loops: what is scanned
+/// here is short, and string_view::find_first_of calls memchr for each character.
+constexpr std::size_t find_space(std::string_view text) {
+  std::size_t i = 0;
+  while (i < text.size() && !is_space(text[i])) ++i;
+  return i;
+}
+constexpr std::size_t find_or_end(std::string_view text, char c) {
+  std::size_t i = 0;
+  while (i < text.size() && text[i] != c) ++i;
+  return i;
 }
 
 /// With text[at] == '"': the position after the closing quote, or npos if there is none.

@@ -152,6 +152,7 @@ class Message::Scanner {
       const HeaderId id = header_id(name_text);
       std::uint8_t& first = table.first[static_cast<std::size_t>(id)];
       if (first == kNone) first = static_cast<std::uint8_t>(table.count);
+      ++table.repeats[static_cast<std::size_t>(id)];
       table.lines[table.count++] = Line{slice(name_text), slice(value), id};
     }
   }
@@ -205,21 +206,13 @@ Result<Message> Message::parse(std::string buffer) {
 void Message::HeaderTable::assign(const HeaderTable& other) {
   count = other.count;
   first = other.first;
+  repeats = other.repeats;
   std::copy_n(other.lines.begin(), count, lines.begin());
 }
 
 HeaderView Message::header(std::size_t index) const {
   const Line& line = headers_.lines[index];
   return {line.id, view(line.name), view(line.value)};
-}
-
-std::size_t Message::line_count(HeaderId id) const {
-  if (!has(id)) return 0;
-  std::size_t count = 0;
-  for (std::size_t i = headers_.first[static_cast<std::size_t>(id)]; i < headers_.count; ++i) {
-    if (headers_.lines[i].id == id) ++count;
-  }
-  return count;
 }
 
 std::optional<std::string_view> Message::first_named(std::string_view name) const {
@@ -239,14 +232,11 @@ ElementScanner::ElementScanner(std::string_view value)
 std::optional<std::string_view> ElementScanner::next() {
   if (!more_) return std::nullopt;
   std::size_t i = 0;
-  while (i < rest_.size() && rest_[i] != ',') {
-    std::size_t next = i + 1;
-    if (rest_[i] == '"') {
-      next = lex::skip_quoted(rest_, i);
-    } else if (rest_[i] == '<') {
-      next = rest_.find('>', i);
-    }
+  while (true) {
+    while (i < rest_.size() && !lex::is(rest_[i], lex::kListStop)) ++i;
+    if (i >= rest_.size() || rest_[i] == ',') break;
     // What is not closed goes on to the end: one element, never a search from each opening.
+    const std::size_t next = rest_[i] == '"' ? lex::skip_quoted(rest_, i) : rest_.find('>', i);
     i = std::min(next, rest_.size());
   }
   const std::string_view element = lex::trim(rest_.substr(0, i));

@@ -138,7 +138,9 @@ class Message {
   }
   bool has(HeaderId id) const { return headers_.first[static_cast<std::size_t>(id)] != kNone; }
   /// How many header lines of that kind there are.
-  std::size_t line_count(HeaderId id) const;
+  std::size_t line_count(HeaderId id) const {
+    return headers_.repeats[static_cast<std::size_t>(id)];
+  }
   /// All values of that kind: `for (std::string_view via : message.values(HeaderId::Via))`.
   HeaderValues values(HeaderId id) const { return {this, id}; }
   /// By any name, long or compact, known or not, without regard to case.
@@ -176,6 +178,7 @@ class Message {
 
     std::size_t count = 0;
     std::array<std::uint8_t, kHeaderIdCount> first;
+    std::array<std::uint8_t, kHeaderIdCount> repeats{};
     std::array<Line, kMaxHeaders> lines;
   };
 

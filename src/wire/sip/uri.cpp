@@ -13,10 +13,11 @@ constexpr std::size_t kNpos = std::string_view::npos;
 /// Up to the next ';' outside quotes.
 std::size_t param_end(std::string_view text) {
   std::size_t i = 0;
-  while (i < text.size() && text[i] != ';') {
-    i = text[i] == '"' ? std::min(lex::skip_quoted(text, i), text.size()) : i + 1;
+  while (true) {
+    while (i < text.size() && !lex::is(text[i], lex::kParamStop)) ++i;
+    if (i >= text.size() || text[i] == ';') return std::min(i, text.size());
+    i = std::min(lex::skip_quoted(text, i), text.size());
   }
-  return i;
 }
 
 std::optional<Scheme> parse_scheme(std::string_view text) {
@@ -26,9 +27,9 @@ std::optional<Scheme> parse_scheme(std::string_view text) {
       return std::nullopt;
     }
   }
-  if (lex::iequals(text, "sip")) return Scheme::Sip;
-  if (lex::iequals(text, "sips")) return Scheme::Sips;
-  if (lex::iequals(text, "tel")) return Scheme::Tel;
+  if (text.size() == 3 && lex::iequals(text, "sip")) return Scheme::Sip;
+  if (text.size() == 4 && lex::iequals(text, "sips")) return Scheme::Sips;
+  if (text.size() == 3 && lex::iequals(text, "tel")) return Scheme::Tel;
   return Scheme::Other;
 }
 
@@ -39,53 +40,66 @@ bool printable(std::string_view text) {
   });
 }
 
-bool uri_params_ok(std::string_view text) {
-  // *( ";" pname [ "=" pvalue ] )
-  while (!text.empty()) {
-    text.remove_prefix(1);
-    const std::size_t end = std::min(text.find(';'), text.size());
-    const std::string_view param = text.substr(0, end);
-    const std::size_t equal = param.find('=');
-    const std::string_view name = param.substr(0, equal);
-    if (name.empty() || !lex::all_of_or_escaped(name, lex::kParam)) return false;
-    if (equal != kNpos) {
-      const std::string_view value = param.substr(equal + 1);
-      if (value.empty() || !lex::all_of_or_escaped(value, lex::kParam)) return false;
+/// Past characters of `what` and %HH; npos for a '%' without two hex digits.
+std::size_t skip_escaped(std::string_view text, std::size_t at, lex::Class what) {
+  while (at < text.size()) {
+    if (lex::is(text[at], what)) {
+      ++at;
+    } else if (text[at] == '%') {
+      if (text.size() - at < 3 || lex::hex_value(text[at + 1]) < 0 ||
+          lex::hex_value(text[at + 2]) < 0) {
+        return kNpos;
+      }
+      at += 3;
+    } else {
+      break;
     }
-    text.remove_prefix(end);
   }
-  return true;
+  return at;
+}
+
+/// The end of *( ";" pname [ "=" pvalue ] ) that begins at `at`; npos if it is malformed.
+std::size_t skip_uri_params(std::string_view text, std::size_t at) {
+  while (at < text.size() && text[at] == ';') {
+    const std::size_t name = at + 1;
+    at = skip_escaped(text, name, lex::kParam);
+    if (at == kNpos || at == name) return kNpos;
+    if (at == text.size() || text[at] != '=') continue;
+    const std::size_t value = at + 1;
+    at = skip_escaped(text, value, lex::kParam);
+    if (at == kNpos || at == value) return kNpos;
+  }
+  return at;
 }
 
 bool parse_sip(std::string_view rest, Uri& out) {
   const std::size_t at = rest.find('@');
   if (at != kNpos) {
     const std::string_view userinfo = rest.substr(0, at);
-    const std::size_t colon = userinfo.find(':');
+    const std::size_t colon = lex::find_or_end(userinfo, ':');
     out.has_user = true;
     out.user = userinfo.substr(0, colon);
-    if (colon != kNpos) out.password = userinfo.substr(colon + 1);
-    if (out.user.empty() || !lex::all_of_or_escaped(out.user, lex::kUser) ||
-        !lex::all_of_or_escaped(out.password, lex::kUser)) {
+    if (colon < userinfo.size()) out.password = userinfo.substr(colon + 1);
+    if (out.user.empty() || skip_escaped(out.user, 0, lex::kUser) != out.user.size() ||
+        skip_escaped(out.password, 0, lex::kUser) != out.password.size()) {
       return false;
     }
     rest.remove_prefix(at + 1);
   }
-  const std::size_t host_end = std::min(rest.find_first_of(";?"), rest.size());
-  const auto host_port = HostPort::parse(rest.substr(0, host_end));
+  std::size_t end = 0;
+  while (end < rest.size() && rest[end] != ';' && rest[end] != '?') ++end;
+  const auto host_port = HostPort::parse(rest.substr(0, end));
   if (!host_port) return false;
   out.host = host_port->host;
   out.port = host_port->port;
-  rest.remove_prefix(host_end);
-  const std::size_t question = rest.find('?');
-  const std::string_view params = rest.substr(0, question);
-  if (!uri_params_ok(params)) return false;
-  out.params = Params(params);
-  if (question != kNpos) {
-    out.headers = rest.substr(question + 1);
-    if (out.headers.empty() || !lex::all_of_or_escaped(out.headers, lex::kHeader)) return false;
-  }
-  return true;
+  const std::size_t params = end;
+  end = skip_uri_params(rest, params);
+  if (end == kNpos) return false;
+  out.params = Params(rest.substr(params, end - params));
+  if (end == rest.size()) return true;
+  if (rest[end] != '?') return false;
+  out.headers = rest.substr(end + 1);
+  return !out.headers.empty() && skip_escaped(out.headers, 0, lex::kHeader) == out.headers.size();
 }
 
 bool parse_tel(std::string_view rest, Uri& out) {
@@ -94,7 +108,7 @@ bool parse_tel(std::string_view rest, Uri& out) {
   const bool ok = !out.user.empty() && std::all_of(out.user.begin(), out.user.end(), [](char c) {
     return lex::hex_value(c) >= 0 || std::string_view("+-.()*#").find(c) != kNpos;
   });
-  if (!ok || !uri_params_ok(rest.substr(end))) return false;
+  if (!ok || skip_uri_params(rest, end) != rest.size()) return false;
   out.params = Params(rest.substr(end));
   return true;
 }
@@ -178,7 +192,7 @@ bool headers_equal(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::optional<HostPort> HostPort::parse(std::string_view text) {
+std::optional<HostPort> HostPort::parse(std::string_view text, Space space) {
   std::size_t end = 0;
   if (!text.empty() && text[0] == '[') {
     end = text.find(']');
@@ -191,10 +205,13 @@ std::optional<HostPort> HostPort::parse(std::string_view text) {
     if (end == 0) return std::nullopt;
   }
   HostPort out{text.substr(0, end), std::nullopt};
-  text = lex::trim_left(text.substr(end));
+  text.remove_prefix(end);
+  if (space == Space::AroundColon) text = lex::trim_left(text);
   if (text.empty()) return out;
   if (text[0] != ':') return std::nullopt;
-  const auto number = lex::number(lex::trim(text.substr(1)), 65'535);
+  text.remove_prefix(1);
+  if (space == Space::AroundColon) text = lex::trim(text);
+  const auto number = lex::number(text, 65'535);
   if (!number || *number == 0) return std::nullopt;
   out.port = static_cast<std::uint16_t>(*number);
   return out;
@@ -229,34 +246,39 @@ std::optional<std::string_view> Params::get(std::string_view name) const {
 }
 
 bool Params::well_formed() const {
-  std::string_view rest = lex::trim(text_);
-  if (rest.empty()) return true;
-  if (rest[0] == ';') rest.remove_prefix(1);
+  const std::string_view text = lex::trim(text_);
+  if (text.empty()) return true;
+  const auto skip = [text](std::size_t at, lex::Class what) {
+    while (at < text.size() && lex::is(text[at], what)) ++at;
+    return at;
+  };
+  const auto skip_space = [text](std::size_t at) {
+    while (at < text.size() && lex::is_space(text[at])) ++at;
+    return at;
+  };
+  std::size_t at = text[0] == ';' ? 1 : 0;
   while (true) {
-    const std::size_t end = param_end(rest);
-    const std::string_view param = lex::trim(rest.substr(0, end));
-    const std::size_t equal = param.find('=');
-    if (!lex::is_token(lex::trim_right(param.substr(0, equal)))) return false;
-    if (equal != kNpos) {
-      const std::string_view value = lex::trim_left(param.substr(equal + 1));
-      if (value.empty()) return false;
-      if (value[0] == '"') {
-        if (lex::skip_quoted(value, 0) != value.size()) return false;
-      } else if (std::any_of(value.begin(), value.end(), [](char c) {
-                   return !lex::is(c, lex::kToken) && !lex::is(c, lex::kParam) && c != '@';
-                 })) {
-        return false;
-      }
+    const std::size_t name = skip_space(at);
+    at = skip(name, lex::kToken);
+    if (at == name) return false;
+    at = skip_space(at);
+    if (at < text.size() && text[at] == '=') {
+      const std::size_t value = skip_space(at + 1);
+      const bool quoted = value < text.size() && text[value] == '"';
+      at = quoted ? lex::skip_quoted(text, value) : skip(value, lex::kValue);
+      if (at == kNpos || at == value) return false;
+      at = skip_space(at);
     }
-    if (end >= rest.size()) return true;
-    rest.remove_prefix(end + 1);
+    if (at == text.size()) return true;
+    if (text[at] != ';') return false;
+    ++at;
   }
 }
 
 std::optional<Uri> Uri::parse(std::string_view text) {
   Uri uri;
-  const std::size_t colon = text.find(':');
-  if (colon == kNpos || text.find_first_of(" \t") != kNpos) return std::nullopt;
+  const std::size_t colon = lex::find_or_end(text, ':');
+  if (colon == text.size()) return std::nullopt;
   const auto scheme = parse_scheme(text.substr(0, colon));
   if (!scheme) return std::nullopt;
   uri.scheme = *scheme;

@@ -71,13 +71,14 @@ class Params {
   std::string_view text_;
 };
 
-/// "host", "host:port" or "[v6]:port", port 1 to 65535; white space may surround the colon, as in a
-/// Via (RFC 3261 §25.1, COLON).
+/// "host", "host:port" or "[v6]:port", port 1 to 65535.
 struct HostPort {
   std::string_view host;  ///< IPv6 with its brackets.
   std::optional<std::uint16_t> port;
 
-  static std::optional<HostPort> parse(std::string_view text);
+  /// In a Via (but not in a URI) white space may surround the colon (RFC 3261 §25.1, COLON).
+  enum class Space : std::uint8_t { No, AroundColon };
+  static std::optional<HostPort> parse(std::string_view text, Space space = Space::No);
 };
 
 enum class Scheme : std::uint8_t { Sip, Sips, Tel, Other };
