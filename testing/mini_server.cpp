@@ -14,6 +14,8 @@ namespace {
 /// How long an INVITE's way is remembered: longer than proxies let one ring (timer C, RFC 3261
 /// §16.6 step 11: more than 3 minutes), for a CANCEL may come at its end.
 constexpr Duration kInviteMemory = std::chrono::seconds(300);
+/// Timer J of RFC 3261 §17.2.2: how long a REGISTER may be repeated.
+constexpr Duration kAnswerMemory = std::chrono::seconds(32);
 constexpr int kMaxForwards = 70;
 
 std::uint64_t fnv1a(std::string_view text) {
@@ -145,6 +147,10 @@ void MiniServer::expire(TimePoint now) {
   while (!invite_age_.empty() && invite_age_.front().first <= now) {
     invites_.erase(invite_age_.front().second);
     invite_age_.pop_front();
+  }
+  while (!answer_age_.empty() && answer_age_.front().first <= now) {
+    answers_.erase(answer_age_.front().second);
+    answer_age_.pop_front();
   }
 }
 
@@ -324,7 +330,17 @@ void MiniServer::handle_own_request(const Arrival& arrival, const SipText& reque
   if (request.method == "ACK") {
     ++counters_.stray;
   } else if (request.method == "REGISTER") {
+    // A repetition of what was answered is not a second request: its CSeq and nonce count are used.
+    const std::string key = transaction_key(request);
+    if (const auto known = answers_.find(key); known != answers_.end()) {
+      send_response(arrival, *SipText::parse(known->second));
+      return;
+    }
     handle_register(arrival, request);
+    if (!outputs_.empty() && answers_.size() < config_.max_transactions) {
+      answers_[key] = outputs_.back().bytes;
+      answer_age_.emplace_back(arrival.now + kAnswerMemory, key);
+    }
   } else if (request.method == "OPTIONS") {
     SipText answer = SipText::response_to(request, 200, "OK", tag_);
     answer.append("Accept", "application/sdp");

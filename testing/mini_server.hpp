@@ -183,6 +183,8 @@ class MiniServer {
   std::map<std::string, User> users_;
   std::map<std::string, InviteTarget> invites_;
   std::deque<std::pair<TimePoint, std::string>> invite_age_;
+  std::map<std::string, std::string> answers_;  ///< To REGISTERs, by transaction.
+  std::deque<std::pair<TimePoint, std::string>> answer_age_;
   std::vector<Misbehaviour> faults_;
   std::vector<Delayed> delayed_;
   std::deque<ServerDatagram> outputs_;

@@ -31,7 +31,8 @@ class MiniServerTest : public ::testing::Test {
     return std::pair(datagram->remote, *SipText::parse(datagram->bytes));
   }
   SipText request(const std::string& method, const std::string& uri, const Endpoint& from,
-                  const std::string& branch = "z9hG4bKtest") {
+                  std::string branch = {}) {
+    if (branch.empty()) branch = "z9hG4bK" + random_.token(12);
     SipText r = SipText::request(method, uri);
     r.append("Via", "SIP/2.0/UDP " + from.to_string() + ";rport;branch=" + branch);
     r.append("Max-Forwards", "70");
@@ -102,6 +103,17 @@ TEST_F(MiniServerTest, RefusesBriefIntervalsAndOldCseq) {
   registers(kAlice, "<sip:alice@10.0.0.2>", "60");
   cseq_ = 0;
   EXPECT_EQ(registers(kAlice, "<sip:alice@10.0.0.2>", "60").status, 500);
+}
+
+TEST_F(MiniServerTest, AnswersARepeatedRegisterAgain) {
+  SipText r = request("REGISTER", "sip:example.org", kAlice, "z9hG4bKrepeated");
+  r.append("Contact", "<sip:alice@10.0.0.2>");
+  send(kAlice, r.to_string());
+  const SipText answer = next()->second;
+  EXPECT_EQ(answer.status, 200);
+  send(kAlice, r.to_string());
+  EXPECT_EQ(next()->second.to_string(), answer.to_string());
+  EXPECT_EQ(server_->counters().registered, 1U);
 }
 
 TEST_F(MiniServerTest, ChecksDigestOfBothAlgorithms) {

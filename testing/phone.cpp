@@ -332,7 +332,15 @@ void SimulatedPhone::carry_out_media(CallId call, const media::MediaCommand& com
 void SimulatedPhone::wake_engine(CallId call) {
   const auto found = engines_.find(call);
   if (found == engines_.end() || asleep_) return;
-  found->second->media.on_timeout(simulation_.now());
+  Engine& engine = *found->second;
+  const TimePoint now = simulation_.now();
+  engine.wakes_now = now == engine.last_wake ? engine.wakes_now + 1 : 0;
+  engine.last_wake = now;
+  if (engine.wakes_now == kMaxWakes) {
+    violate("the media engine's next_timeout() does not move on");
+    return;
+  }
+  engine.media.on_timeout(now);
   drain_engine(call);
 }
 
@@ -443,7 +451,6 @@ void SimulatedPhone::note_rtp(CallId call, Engine& engine, const media::SendPack
                         static_cast<std::int16_t>(header->sequence - *engine.last_sequence) <= 0;
   if (repeated) return;
   engine.last_sequence = header->sequence;
-  engine.last_sent = simulation_.now();
   if (engine.sending == packet.path) return;
   if (engine.sending) ++engine.switches;
   engine.sending = packet.path;

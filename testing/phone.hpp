@@ -127,7 +127,8 @@ class SimulatedPhone {
     std::uint32_t aims = 0;                ///< SetRemote commands.
     std::uint32_t switches = 0;            ///< Changes of `sending`.
     std::optional<std::uint16_t> last_sequence;
-    std::optional<TimePoint> last_sent;
+    TimePoint last_wake;
+    std::uint32_t wakes_now = 0;
   };
 
   template <typename Input>
