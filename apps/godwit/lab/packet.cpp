@@ -87,8 +87,9 @@ void note_header(std::string_view name, std::string_view value, SipInfo* sip) {
     sip->method = trim(parse_number(value, &sip->cseq));
   } else if (same_name(name, "Call-ID") || same_name(name, "i")) {
     sip->call_id = value;
-  } else if ((same_name(name, "Contact") || same_name(name, "m")) && sip->contact.empty()) {
-    sip->contact = value;
+  } else if (same_name(name, "Contact") || same_name(name, "m")) {
+    if (!sip->contact.empty()) sip->contact += ", ";
+    sip->contact += value;
   } else if (same_name(name, "To") || same_name(name, "t")) {
     sip->in_dialog = value.find(";tag=") != std::string_view::npos;
   }

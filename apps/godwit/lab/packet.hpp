@@ -29,7 +29,7 @@ struct SipInfo {
   int status = 0;      ///< Responses only.
   std::uint32_t cseq = 0;
   std::string call_id;
-  std::string contact;     ///< The value of the first Contact header, empty if none.
+  std::string contact;     ///< All Contact values, joined by commas; empty if none.
   bool in_dialog = false;  ///< To has a tag.
 };
 

@@ -81,7 +81,7 @@ TEST(Packet, ReadsWhatTheAnalysisNeedsOfSip) {
   EXPECT_EQ(sip.method, "REGISTER");
   EXPECT_EQ(sip.cseq, 7U);
   EXPECT_EQ(sip.call_id, "abc@10.1.0.2");
-  EXPECT_EQ(sip.contact, "<sip:alice@10.2.0.2:5070>");
+  EXPECT_EQ(sip.contact, "<sip:alice@10.2.0.2:5070>, <sip:alice@10.1.0.2:5070>;expires=0");
   EXPECT_FALSE(sip.in_dialog);
 
   const auto answer = parse_packet(

@@ -315,7 +315,9 @@ class Run {
 
   Result<void> need(const std::function<bool()>& done, Duration limit, const std::string& otherwise,
                     const Party* party = nullptr) {
-    if (wait([&] { return done() || dead_party() != nullptr; }, limit) && done()) return {};
+    bool is_done = false;
+    wait([&] { return (is_done = done()) || dead_party() != nullptr; }, limit);
+    if (is_done) return {};
     if (interrupted()) return fail(ErrorCode::Timeout, "interrupted");
     if (Party* dead = dead_party(); dead != nullptr) {
       return fail(ErrorCode::WrongState, fmt::format("the {} ended by itself", dead->name()));
