@@ -13,10 +13,16 @@
 #include <vector>
 
 #include "godwit/result.hpp"
+#include "godwit/time.hpp"
 
 namespace godwit::media {
 
 inline constexpr unsigned kSampleRate = 8000;
+
+/// How long so many samples last.
+constexpr Duration to_duration(std::int64_t samples) {
+  return samples * Duration(std::chrono::seconds(1)) / std::int64_t{kSampleRate};
+}
 
 class AudioSource {
  public:

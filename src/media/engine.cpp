@@ -539,7 +539,7 @@ void MediaEngine::Impl::report_statistics(TimePoint now) {
   s.packets_duplicate = totals.duplicates;
   s.packets_ignored = ignored_;
   s.jitter = totals.jitter;
-  s.buffered = std::chrono::seconds(1) * std::int64_t{jitter_.buffered()} / kSampleRate;
+  s.buffered = to_duration(jitter_.buffered());
   s.round_trip = totals.round_trip;
   s.longest_receive_pause = received_.take_longest(now);
   s.longest_send_pause = sent_.take_longest(now);

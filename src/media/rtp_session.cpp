@@ -165,7 +165,7 @@ RtpSession::Totals RtpSession::totals() const {
     totals.received += stream_->received();
     totals.duplicates += stream_->duplicates();
     totals.lost += stream_->lost();
-    totals.jitter = std::chrono::seconds(1) * std::int64_t{stream_->jitter_samples()} / kSampleRate;
+    totals.jitter = to_duration(stream_->jitter_samples());
   }
   return totals;
 }
