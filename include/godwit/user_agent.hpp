@@ -28,14 +28,17 @@ using EventHandler = std::function<void(const Event&, TimePoint at)>;
 
 class UserAgent {
  public:
-  /// Starts the threads. `on_event` must be callable; `on_log` may be empty.
-  UserAgent(UserAgentConfig config, EventHandler on_event, LogHandler on_log = {});
+  /// Starts the threads. `on_event` must be callable; `on_log` may be empty, and gets what is at
+  /// least as grave as `lowest`: at Debug every SIP message, without credentials.
+  UserAgent(UserAgentConfig config, EventHandler on_event, LogHandler on_log = {},
+            LogLevel lowest = LogLevel::Info);
   /// Ends calls and registrations without waiting for answers (see `shutdown`), joins the threads.
   ~UserAgent();
   UserAgent(const UserAgent&) = delete;
   UserAgent& operator=(const UserAgent&) = delete;
 
-  /// Sends BYE and un-REGISTER and waits for their answers, at most `limit`.
+  /// Sends BYE and un-REGISTER and waits for their answers, at most `limit`; inside the event
+  /// handler it does not wait.
   void shutdown(Duration limit);
 
   Result<AccountId> add_account(AccountConfig config);

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/core_driver.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <stdexcept>
+
+#include "io/thread.hpp"
+#include "runtime/signals.hpp"
+#include "runtime/sip_trace.hpp"
+
+namespace godwit::runtime {
+namespace {
+
+constexpr std::string_view kComponent = "runtime";
+// The largest UDP datagram, so that none is ever cut.
+constexpr std::size_t kDatagramSize = 65'536;
+constexpr std::size_t kBatch = 8;
+// Datagrams handled per socket and wake-up before timers and other sockets get their turn.
+constexpr std::size_t kPerWakeUp = 32;
+// A burst of re-registrations after an outage must not be lost in the kernel.
+constexpr int kReceiveBuffer = 1024 * 1024;
+constexpr std::uint8_t kSignalling = 24;  // CS3, what networks expect of telephone signalling.
+// What may wait from all media engines; statistics give way when it gets tight.
+constexpr std::size_t kMaxReports = 16'384;
+constexpr std::size_t kReservedForOthers = 12'288;
+// A sleep with no deadline of the core in it is noticed within this time after waking.
+constexpr Duration kSuspendCheck = std::chrono::seconds(5);
+
+io::DeadlineTimer open_timer() {
+  auto timer = io::DeadlineTimer::open();
+  if (!timer) throw std::runtime_error(timer.error().detail);
+  return std::move(*timer);
+}
+
+}  // namespace
+
+CoreDriver::CoreDriver(UserAgentConfig config, EventHandler on_event, LogHandler on_log,
+                       LogLevel lowest)
+    : log_(std::move(on_log), lowest),
+      on_event_(std::move(on_event)),
+      timer_(open_timer()),
+      resolver_(loop_),
+      buffers_(kBatch, kDatagramSize),
+      core_(config, random_, log_),
+      reports_(loop_, kMaxReports,
+               [this](std::pair<CallId, media::MediaReport> report) {
+                 give([&](TimePoint now) { core_.on_media(report.first, report.second, now); });
+               }),
+      media_(config.media, log_, [this](CallId call, media::MediaReport report) {
+        const bool dispensable = std::holds_alternative<media::MediaStatistics>(report);
+        if (reports_.push({call, std::move(report)}, dispensable ? kReservedForOthers : 0) ==
+                Mailbox<std::pair<CallId, media::MediaReport>>::Pushed::Full &&
+            !dispensable) {
+          log_.warn(kComponent, "a media report is lost: the event handler blocks for too long");
+        }
+      }) {
+  if (!on_event_) throw std::invalid_argument("godwit::UserAgent needs an event handler");
+  timer_watch_ = loop_.watch(timer_.descriptor(), [this] { on_timer(); });
+  suspend_.check();
+  // Told to use certain addresses, the core still has to learn which interfaces have them.
+  if (config.watch_network || !config.bind_addresses.empty()) {
+    if (auto monitor = io::NetworkMonitor::open()) {
+      network_.emplace(std::move(*monitor));
+    } else {
+      log_.warn(kComponent, "the network's state is not known: " + monitor.error().detail);
+    }
+  }
+  watches_network_ = network_ && config.watch_network;
+  if (watches_network_) {
+    network_watch_ = loop_.watch(network_->descriptor(), [this] {
+      const TimePoint now = io::now();
+      note_suspend(now);
+      network_->on_readable(now);
+      settle();
+    });
+  }
+  loop_.post([this] { settle(); });  // Reads the network before any command.
+  const BlockSignals no_signals_for_the_thread;
+  thread_ = std::thread([this] {
+    io::name_thread("godwit-sip");
+    loop_.run();
+  });
+}
+
+CoreDriver::~CoreDriver() = default;
+
+void CoreDriver::update_network(NetworkSnapshot snapshot) {
+  loop_.post([this, snapshot = std::move(snapshot)]() mutable {
+    if (network_) {
+      log_.warn(kComponent,
+                "a network snapshot of the application is ignored: watch_network is on");
+      return;
+    }
+    network_.reset();  // From now on the application knows better than the one look at the start.
+    give([&](TimePoint now) { core_.on_network(std::move(snapshot), now); });
+  });
+}
+
+void CoreDriver::shut_down(Duration limit) {
+  if (loop_.runs_here()) {
+    if (!in_core_) give([this](TimePoint now) { core_.shut_down(now); });
+    return;
+  }
+  // Shared, as the loop may answer after we have given up waiting.
+  auto idle = std::make_shared<std::promise<void>>();
+  const auto done = idle->get_future();
+  loop_.post([this, idle] {
+    waiting_for_idle_.push_back(idle);
+    give([this](TimePoint now) { core_.shut_down(now); });
+  });
+  done.wait_for(limit);
+}
+
+void CoreDriver::stop() {
+  if (!thread_.joinable()) return;
+  if (loop_.runs_here()) {
+    // Joining itself would never end; the application must learn of this in its first test.
+    std::fputs("godwit: a UserAgent must not be destroyed in its own event handler\n", stderr);
+    std::abort();
+  }
+  loop_.post([this] {
+    give([this](TimePoint now) { core_.shut_down(now); });
+    loop_.stop();
+  });
+  thread_.join();
+}
+
+ua::CoreCounters CoreDriver::counters() {
+  return *run([](ua::Core& core, TimePoint) { return Result<ua::CoreCounters>(core.counters()); });
+}
+
+std::optional<ua::Output> CoreDriver::next_output() {
+  const CoreScope scope(in_core_);
+  return core_.poll_output();
+}
+
+void CoreDriver::settle() {
+  // A command of an event handler: its outputs are carried out when the handler has returned.
+  if (settling_) return;
+  settling_ = true;
+  for (;;) {
+    while (auto output = next_output()) carry_out(std::move(*output));
+    if (!answers_.empty()) {
+      auto answer = std::move(answers_.front());
+      answers_.pop_front();
+      enter(answer, io::now());
+    } else if (network_ && network_->next_read() && *network_->next_read() <= io::now()) {
+      read_network(io::now());
+    } else if (!events_.empty()) {
+      const auto [event, at] = std::move(events_.front());
+      events_.pop_front();
+      deliver(event, at);
+    } else {
+      break;
+    }
+  }
+  settling_ = false;
+  arm_timer();
+  if (!waiting_for_idle_.empty() && core_.idle()) {
+    for (auto& waiting : std::exchange(waiting_for_idle_, {})) waiting->set_value();
+  }
+}
+
+void CoreDriver::carry_out(ua::Output output) {
+  if (const auto* datagram = std::get_if<ua::SendDatagram>(&output)) {
+    send(*datagram);
+  } else if (auto* command = std::get_if<ua::MediaInstruction>(&output)) {
+    instruct(std::move(*command));
+  } else if (auto* event = std::get_if<ua::EmitEvent>(&output)) {
+    events_.emplace_back(std::move(event->event), io::now());
+  } else if (const auto* wanted = std::get_if<ua::Listen>(&output)) {
+    listen(*wanted);
+  } else if (const auto* unwanted = std::get_if<ua::CloseListener>(&output)) {
+    listeners_.erase(unwanted->listener);
+  } else if (const auto* query = std::get_if<ua::Resolve>(&output)) {
+    resolver_.resolve(query->host, [this, id = query->query](auto addresses) {
+      give([&](TimePoint now) { core_.on_resolved(id, std::move(addresses), now); });
+    });
+  } else if (const auto* created = std::get_if<ua::CreateMedia>(&output)) {
+    instruct(*created);
+  } else if (const auto* destroyed = std::get_if<ua::DestroyMedia>(&output)) {
+    instruct(*destroyed);
+  } else if (auto* watched = std::get_if<ua::WatchRemotes>(&output)) {
+    if (network_) network_->watch(std::move(watched->remotes));
+  }
+}
+
+void CoreDriver::deliver(const Event& event, TimePoint at) {
+  try {
+    on_event_(event, at);
+  } catch (const std::exception& error) {
+    log_.warn(kComponent, std::string("the event handler threw: ") + error.what());
+  } catch (...) {
+    log_.warn(kComponent, "the event handler threw");
+  }
+}
+
+void CoreDriver::listen(const ua::Listen& wanted) {
+  io::UdpOptions options;
+  options.interface_name = wanted.interface_name;
+  options.interface_index = wanted.interface_index;
+  options.dscp = kSignalling;
+  options.receive_buffer = kReceiveBuffer;
+  auto socket = io::UdpSocket::bind(wanted.local, options);
+  const ua::ListenerId id = wanted.listener;
+  if (!socket) {
+    answers_.emplace_back([this, id, error = socket.error()](TimePoint now) {
+      core_.on_listen(id, tl::unexpected(error), now);
+    });
+    return;
+  }
+  const Endpoint bound = socket->local();
+  log_.debug(kComponent, "listening on " + bound.to_string() +
+                             (socket->on_interface() ? " of " + wanted.interface_name : ""));
+  auto watch = loop_.watch(socket->descriptor(), [this, id] { on_readable(id); });
+  listeners_.insert_or_assign(id, Listener{std::move(*socket), std::move(watch)});
+  answers_.emplace_back([this, id, bound](TimePoint now) { core_.on_listen(id, bound, now); });
+}
+
+void CoreDriver::send(const ua::SendDatagram& datagram) {
+  const auto found = listeners_.find(datagram.listener);
+  if (found == listeners_.end()) return;
+  io::UdpSocket& socket = found->second.socket;
+  trace("->", socket.local(), datagram.remote, datagram.bytes);
+  const auto error = socket.send(datagram.remote, as_bytes(datagram.bytes));
+  if (!error) return;
+  log_.debug(kComponent,
+             "cannot send to " + datagram.remote.to_string() + ": " + error->describe());
+  // A full socket buffer is a lost packet like any other: SIP's own repetition makes up for it.
+  if (error->failure == io::SendFailure::WouldBlock) return;
+  answers_.emplace_back([this, id = datagram.listener, remote = datagram.remote,
+                         fatal = error->failure == io::SendFailure::AddressGone,
+                         reason = error->describe()](TimePoint now) {
+    core_.on_send_error(id, remote, fatal, reason, now);
+  });
+}
+
+void CoreDriver::instruct(MediaWorker::Instruction instruction) {
+  if (media_.instruct(std::move(instruction)) == MediaWorker::Instructions::Pushed::Full) {
+    events_.emplace_back(Warning{"the media thread hangs; an instruction to it is lost"},
+                         io::now());
+  }
+}
+
+void CoreDriver::on_readable(ua::ListenerId id) {
+  const auto found = listeners_.find(id);
+  if (found == listeners_.end()) return;
+  const Endpoint local = found->second.socket.local();
+  // Copied out first: handling one may close the socket.
+  received_.clear();
+  found->second.socket.receive(buffers_, kPerWakeUp, [this](const io::Datagram& datagram) {
+    received_.emplace_back(datagram.remote, as_text(datagram.bytes));
+  });
+  const auto errors = found->second.socket.take_errors();
+  for (auto& [remote, bytes] : received_) {
+    if (!listeners_.contains(id)) return;
+    trace("<-", local, remote, bytes);
+    give([&](TimePoint now) { core_.on_datagram(id, remote, std::move(bytes), now); });
+  }
+  for (const io::IcmpError& error : errors) {
+    if (!listeners_.contains(id)) return;
+    give([&](TimePoint now) {
+      core_.on_send_error(id, error.remote, false, error.error.describe(), now);
+    });
+  }
+}
+
+void CoreDriver::on_timer() {
+  timer_.acknowledge();
+  const TimePoint now = io::now();
+  note_suspend(now);
+  const auto deadline = core_.next_timeout();
+  if (deadline && *deadline <= now) {
+    give([this](TimePoint then) { core_.on_timeout(then); });
+  } else {
+    settle();
+  }
+}
+
+void CoreDriver::note_suspend(TimePoint now) {
+  if (now >= next_suspend_check_) next_suspend_check_ = now + kSuspendCheck;
+  const auto asleep = suspend_.check();
+  if (!asleep) return;
+  log_.info(kComponent, "resumed after " + std::to_string(to_ms(*asleep) / 1000.0) + " s asleep");
+  // Whatever the kernel has to say about the time asleep counts before anything else is judged.
+  if (network_) read_network(now);
+  auto resumed = [&](TimePoint then) { core_.on_resumed(*asleep, then); };
+  enter(resumed, now);
+}
+
+void CoreDriver::read_network(TimePoint now) {
+  auto snapshot = network_->read(now);
+  if (!snapshot) {
+    log_.warn(kComponent, "the network's state cannot be read now: " + snapshot.error().detail);
+    return;
+  }
+  auto input = [&](TimePoint then) { core_.on_network(std::move(*snapshot), then); };
+  enter(input, now);
+}
+
+void CoreDriver::arm_timer() {
+  std::optional<TimePoint> earliest = core_.next_timeout();
+  const auto sooner = [&earliest](TimePoint at) {
+    if (!earliest || at < *earliest) earliest = at;
+  };
+  sooner(next_suspend_check_);
+  if (network_ && network_->next_read()) sooner(*network_->next_read());
+  timer_.arm(earliest);
+}
+
+void CoreDriver::trace(std::string_view direction, const Endpoint& local, const Endpoint& remote,
+                       std::string_view bytes) {
+  if (!log_.enabled(Log::Level::Debug)) return;
+  log_.write(Log::Level::Debug, "sip",
+             local.to_string() + " " + std::string(direction) + " " + remote.to_string() + ", " +
+                 std::to_string(bytes.size()) + " bytes\n" + redacted_trace(bytes));
+}
+
+}  // namespace godwit::runtime

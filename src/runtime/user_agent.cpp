@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "godwit/user_agent.hpp"
+
+#include <utility>
+
+#include "io/sound_files.hpp"
+#include "runtime/core_driver.hpp"
+
+namespace godwit {
+
+class UserAgent::Impl : public runtime::CoreDriver {
+ public:
+  using runtime::CoreDriver::CoreDriver;
+};
+
+UserAgent::UserAgent(UserAgentConfig config, EventHandler on_event, LogHandler on_log,
+                     LogLevel lowest)
+    : impl_(std::make_unique<Impl>(std::move(config), std::move(on_event), std::move(on_log),
+                                   lowest)) {}
+
+// While it stops, event handlers may still give commands, and need impl_ for it.
+UserAgent::~UserAgent() { impl_->stop(); }
+
+void UserAgent::shutdown(Duration limit) { impl_->shut_down(limit); }
+
+Result<AccountId> UserAgent::add_account(AccountConfig config) {
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.add_account(std::move(config), now); });
+}
+
+Result<void> UserAgent::remove_account(AccountId account) {
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.remove_account(account, now); });
+}
+
+Result<void> UserAgent::register_account(AccountId account) {
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.register_account(account, now); });
+}
+
+Result<void> UserAgent::unregister_account(AccountId account) {
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.unregister_account(account, now); });
+}
+
+Result<CallId> UserAgent::call(AccountId account, const std::string& target) {
+  return impl_->run([&](ua::Core& core, TimePoint now) { return core.call(account, target, now); });
+}
+
+Result<void> UserAgent::ring(CallId call) {
+  return impl_->run([&](ua::Core& core, TimePoint now) { return core.ring(call, now); });
+}
+
+Result<void> UserAgent::answer(CallId call) {
+  return impl_->run([&](ua::Core& core, TimePoint now) { return core.answer(call, now); });
+}
+
+Result<void> UserAgent::reject(CallId call, int status) {
+  return impl_->run([&](ua::Core& core, TimePoint now) { return core.reject(call, status, now); });
+}
+
+Result<void> UserAgent::hang_up(CallId call) {
+  return impl_->run([&](ua::Core& core, TimePoint now) { return core.hang_up(call, now); });
+}
+
+Result<void> UserAgent::hold(CallId call) {
+  return impl_->run([&](ua::Core& core, TimePoint now) { return core.hold(call, now); });
+}
+
+Result<void> UserAgent::resume(CallId call) {
+  return impl_->run([&](ua::Core& core, TimePoint now) { return core.resume(call, now); });
+}
+
+Result<void> UserAgent::set_source(CallId call, AudioSource source) {
+  // Told at once rather than by a later warning; the media thread opens the file again.
+  if (source.kind == AudioSource::Kind::File) {
+    if (auto readable = io::SoundFiles::check_source(source.file); !readable) return readable;
+  }
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.set_source(call, std::move(source), now); });
+}
+
+Result<void> UserAgent::record(CallId call, const std::string& file) {
+  return impl_->run([&](ua::Core& core, TimePoint now) { return core.record(call, file, now); });
+}
+
+Result<void> UserAgent::mute(CallId call, bool muted) {
+  return impl_->run([&](ua::Core& core, TimePoint now) { return core.mute(call, muted, now); });
+}
+
+Result<Generation> UserAgent::handle_ip_change(IpChangeOptions options) {
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.handle_ip_change(options, now); });
+}
+
+void UserAgent::update_network(NetworkSnapshot snapshot) {
+  impl_->update_network(std::move(snapshot));
+}
+
+}  // namespace godwit
