@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "event_text.hpp"
+
+#include <fmt/core.h>
+
+#include <variant>
+
+#include "settings.hpp"
+
+namespace godwit::app {
+namespace {
+
+std::string cause_in_words(ChangeCause cause) {
+  switch (cause) {
+    case ChangeCause::AddressLost: return "address lost";
+    case ChangeCause::AddressGained: return "new address";
+    case ChangeCause::DefaultRouteMoved: return "default route moved";
+    case ChangeCause::RouteToRemoteMoved: return "another way to the other side";
+    case ChangeCause::LinkDown: return "link down";
+    case ChangeCause::FamilyLost: return "IP version lost";
+    case ChangeCause::FamilyGained: return "IP version gained";
+    case ChangeCause::NetworkLost: return "no network";
+    case ChangeCause::NetworkReturned: return "network is back";
+    case ChangeCause::SameAddressNewNetwork: return "another network with the same address";
+    case ChangeCause::Resumed: return "woken up";
+    case ChangeCause::Forced: return "asked for";
+  }
+  return "?";
+}
+
+std::string step_in_words(const IpChangeStep& step) {
+  const auto call = [&] { return fmt::format("call {}: ", step.call.value()); };
+  switch (step.kind) {
+    case StepKind::ListenerOpened: return "listening on the new address";
+    case StepKind::MediaMoved: return call() + "audio goes out on the new way";
+    case StepKind::ContactUpdated: return "registered from the new address";
+    case StepKind::CallRefreshed: return call() + "the other side knows the new address";
+    case StepKind::CallAudible: return call() + "the other side is heard on the new way";
+    case StepKind::CallHungUp: return call() + "hung up, as told for changes";
+    case StepKind::CallSuspended: return call() + "waits for a network";
+    case StepKind::CallResumed: return call() + "goes on";
+  }
+  return "?";
+}
+
+std::string with_status(int status, const std::string& reason) {
+  if (status == 0) return reason.empty() ? std::string{} : " (" + reason + ")";
+  return reason.empty() ? fmt::format(" ({})", status) : fmt::format(" ({} {})", status, reason);
+}
+
+struct Words {
+  std::string operator()(const RegistrationChanged& event) const {
+    switch (event.state) {
+      case RegistrationState::Unregistered: return "not registered";
+      case RegistrationState::Registering: return "registering";
+      case RegistrationState::Registered:
+        return fmt::format("registered as {} for {} s", event.contact, event.expires.count());
+      case RegistrationState::Failed:
+        return "registration failed" + with_status(event.status, event.reason);
+      case RegistrationState::Suspended: return "registration waits for a network";
+    }
+    return "?";
+  }
+  std::string operator()(const IncomingCall& event) const {
+    const std::string who = event.from_display_name.empty()
+                                ? event.from
+                                : fmt::format("{} ({})", event.from_display_name, event.from);
+    return fmt::format("call {}: {} calls you", event.call.value(), who);
+  }
+  std::string operator()(const CallStateChanged& event) const {
+    const std::string call = fmt::format("call {}: ", event.call.value());
+    switch (event.state) {
+      case CallState::Calling: return call + "calling";
+      case CallState::Incoming: return call + "incoming";
+      case CallState::Ringing: return call + "ringing";
+      case CallState::EarlyMedia: return call + "not answered yet, but audio comes";
+      case CallState::Confirmed: return call + "connected";
+      case CallState::Ended: return call + "ended" + with_status(event.status, event.reason);
+    }
+    return "?";
+  }
+  std::string operator()(const CallMediaChanged& event) const {
+    std::string text = fmt::format("call {}: audio {} from {} to {}", event.call.value(),
+                                   event.codec == Codec::Pcmu ? "G.711 µ-law" : "G.711 A-law",
+                                   event.local.to_string(), event.remote.to_string());
+    if (event.held_by_us) text += ", on hold";
+    if (event.held_by_peer) text += ", put on hold by the other side";
+    return text;
+  }
+  std::string operator()(const CallStatistics&) const { return {}; }
+  std::string operator()(const NetworkAvailability& event) const {
+    return event.available ? "there is a network again" : "no network: calls wait for one";
+  }
+  std::string operator()(const IpChangeDetected& event) const {
+    std::string causes;
+    for (const ChangeCause cause : event.causes) {
+      causes += (causes.empty() ? "" : ", ") + cause_in_words(cause);
+    }
+    return fmt::format("the network has changed ({}): {}", causes, event.decision);
+  }
+  std::string operator()(const IpChangeProgress& event) const {
+    const IpChangeStep& step = event.step;
+    std::string text = "  " + step_in_words(step);
+    if (!step.ended) return text + " - not finished" + with_status(step.status, step.detail);
+    if (!step.ok) return text + " - failed" + with_status(step.status, step.detail);
+    return fmt::format("{} after {:.0f} ms", text, to_ms(*step.ended));
+  }
+  std::string operator()(const IpChangeCompleted& event) const {
+    std::string text = event.report.superseded ? "a newer change of the network takes over"
+                                               : "change of the network done";
+    if (event.report.completed) {
+      text += fmt::format(" after {:.0f} ms", to_ms(*event.report.completed));
+    }
+    for (const CallImpact& impact : event.report.calls) {
+      text += fmt::format("; call {} {}", impact.call.value(), impact.survived ? "kept" : "lost");
+      if (impact.silence_down) {
+        text += fmt::format(", {:.0f} ms without hearing", to_ms(*impact.silence_down));
+      }
+      if (impact.silence_up) {
+        text += fmt::format(", {:.0f} ms without sending", to_ms(*impact.silence_up));
+      }
+    }
+    return text;
+  }
+  std::string operator()(const Warning& event) const { return "warning: " + event.text; }
+};
+
+}  // namespace
+
+std::string in_words(const Event& event) { return printable(std::visit(Words{}, event)); }
+
+}  // namespace godwit::app

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "phone_settings.hpp"
+
+#include <fmt/core.h>
+#include <sys/stat.h>
+
+#include <charconv>
+#include <cstdlib>
+#include <fstream>
+#include <utility>
+
+#include "io/sound_files.hpp"
+
+namespace godwit::app {
+namespace {
+
+constexpr double kToneLowest = 20;
+constexpr double kToneHighest = 3'900;
+
+tl::unexpected<Error> must_be(const std::string& what, const std::string& given) {
+  return fail(ErrorCode::InvalidArgument, fmt::format("must be {}, not {}", what, quoted(given)));
+}
+
+/// Puts the parsed value into `target`.
+template <typename T, typename Parse>
+SettingTable::TakeText into(T& target, Parse parse) {
+  return [&target, parse](const std::string& given) -> Result<void> {
+    auto value = parse(given);
+    if (!value) return tl::unexpected(value.error());
+    target = std::move(*value);
+    return {};
+  };
+}
+
+SettingTable::TakeText into_uri(std::string& target, bool with_user) {
+  return [&target, with_user](const std::string& given) -> Result<void> {
+    if (auto good = check_sip_uri(given, with_user); !good) return good;
+    target = given;
+    return {};
+  };
+}
+
+SettingTable::TakeText into_text(std::string& target) {
+  return [&target](const std::string& given) -> Result<void> {
+    target = given;
+    return {};
+  };
+}
+
+Result<std::string> read_password(const std::string& file) {
+  std::ifstream stream(file);
+  std::string line;
+  if (!std::getline(stream, line)) {
+    return fail(ErrorCode::Io, "cannot read a password from " + quoted(file));
+  }
+  if (!line.empty() && line.back() == '\r') line.pop_back();
+  struct stat status {};
+  if (::stat(file.c_str(), &status) == 0 && (status.st_mode & 077) != 0) {
+    fmt::print(stderr, "godwit phone: others on this machine can read {}; chmod 600 helps\n",
+               quoted(file));
+  }
+  return line;
+}
+
+}  // namespace
+
+Result<double> parse_tone(const std::string& text) {
+  double hz = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), hz);
+  // The comparison also refuses "nan".
+  if (error != std::errc{} || end != text.data() + text.size() ||
+      !(hz >= kToneLowest && hz <= kToneHighest)) {
+    return must_be(fmt::format("a tone from {} to {} Hz", kToneLowest, kToneHighest), text);
+  }
+  return hz;
+}
+
+Result<AudioSource> parse_source(const std::string& text) {
+  AudioSource source;
+  if (text == "silence") return source;
+  if (text == "echo") {
+    source.kind = AudioSource::Kind::Echo;
+    return source;
+  }
+  if (text == "tone" || text.rfind("tone:", 0) == 0) {
+    source.kind = AudioSource::Kind::Tone;
+    if (text != "tone") {
+      const auto hz = parse_tone(text.substr(5));
+      if (!hz) return tl::unexpected(hz.error());
+      source.tone_hz = *hz;
+    }
+    return source;
+  }
+  if (text.rfind("file:", 0) == 0) {
+    source.kind = AudioSource::Kind::File;
+    source.file = text.substr(5);
+    source.loop = true;
+    if (auto readable = io::SoundFiles::check_source(source.file); !readable) {
+      return fail(ErrorCode::Io, "must name a sound file: " + readable.error().detail);
+    }
+    return source;
+  }
+  return must_be("silence, tone, tone:HZ, file:PATH or echo", text);
+}
+
+Result<EventFormat> parse_event_format(const std::string& text) {
+  if (text == "text") return EventFormat::Text;
+  if (text == "json") return EventFormat::Json;
+  return must_be("text or json", text);
+}
+
+Result<LogLevel> parse_log_level(const std::string& text) {
+  if (text == "trace") return LogLevel::Trace;
+  if (text == "debug") return LogLevel::Debug;
+  if (text == "info") return LogLevel::Info;
+  if (text == "warn") return LogLevel::Warn;
+  if (text == "error") return LogLevel::Error;
+  return must_be("trace, debug, info, warn or error", text);
+}
+
+PhoneFlags::PhoneFlags(CLI::App& command) {
+  AccountConfig& account = settings_.account;
+  UserAgentConfig& agent = settings_.agent;
+  command
+      .add_option("--config", config_file_,
+                  "A TOML file with the same names as keys, e.g. sip-port = 5062")
+      ->type_name("FILE");
+  table_.text("account", "URI", "Who you are, e.g. sip:alice@example.org (needed)",
+              into_uri(account.aor, true));
+  table_.text("display-name", "NAME", "Shown to those you call", into_text(account.display_name));
+  table_.text("registrar", "URI", "Where to register; default: the account's host",
+              into_uri(account.registrar, false));
+  table_.text("proxy", "URI", "First hop of everything sent, e.g. sip:192.0.2.1:5060",
+              into_uri(account.outbound_proxy, false));
+  table_.text("user", "NAME", "For authentication; default: the account's user",
+              into_text(account.username));
+  table_.text("password", "TEXT",
+              "For authentication. Others on this machine can see it among the processes: "
+              "better --password-file or the environment variable GODWIT_PASSWORD",
+              [this](const std::string& given) -> Result<void> {
+                settings_.account.password = given;
+                password_given_ = true;
+                return {};
+              });
+  table_.path("password-file", "FILE", "The password is this file's first line", &password_file_);
+  table_.choice("register", "Register at the start (--no-register: only call and be called)",
+                &account.register_on_add);
+  table_.number("expires", "SECONDS", "Lifetime to ask for when registering, 10 to 86400", 10,
+                86'400,
+                [&account](std::int64_t value) { account.expires = std::chrono::seconds(value); });
+  table_.list("bind", "ADDRESS", "Use exactly this local address; may be given several times",
+              [&agent](const std::string& given) -> Result<void> {
+                const auto address = IpAddress::parse(given);
+                if (!address || address->is_unspecified() || address->is_multicast()) {
+                  return must_be("an address of this machine, e.g. 192.0.2.7", given);
+                }
+                agent.bind_addresses.push_back(*address);
+                return {};
+              });
+  table_.list("interface", "NAME", "Use only this interface; may be given several times",
+              [&agent](const std::string& given) -> Result<void> {
+                if (given.empty() || given.size() > 15 || given.find('/') != std::string::npos) {
+                  return must_be("an interface's name, e.g. wlan0", given);
+                }
+                agent.interfaces.push_back(given);
+                return {};
+              });
+  table_.number(
+      "sip-port", "N", "UDP port for SIP, 0 to 65535; 0, the default: any", 0, 65'535,
+      [&agent](std::int64_t value) { agent.sip_port = static_cast<std::uint16_t>(value); });
+  table_.choice("auto-answer", "Answer every call at once", &settings_.auto_answer);
+  table_.choice("latch", "Send audio to where the other side's audio comes from",
+                &agent.media.latch);
+  table_.text("source", "SOURCE", "What calls send: silence, tone[:HZ], file:PATH or echo",
+              into(settings_.source, parse_source));
+  table_.path("record", "FILE", "Write what is heard to this WAV file; later calls add -NUMBER",
+              &settings_.record);
+  table_.text("events", "FORMAT", "text (for people) or json (one object per line)",
+              into(settings_.events, parse_event_format));
+  table_.text(
+      "log-level", "LEVEL",
+      "What goes to standard error: trace, debug (with all SIP messages), info, warn, error",
+      into(settings_.log_level, parse_log_level));
+  table_.add_flags_to(command);
+}
+
+Result<PhoneSettings> PhoneFlags::take() {
+  if (!config_file_.empty()) {
+    if (auto taken = table_.take_file(config_file_); !taken) {
+      return tl::unexpected(taken.error());
+    }
+  }
+  if (auto taken = table_.take_flags(); !taken) return tl::unexpected(taken.error());
+  if (auto taken = take_password(); !taken) return tl::unexpected(taken.error());
+  if (settings_.account.aor.empty()) {
+    return fail(ErrorCode::InvalidArgument,
+                "--account is needed, e.g. --account sip:alice@192.0.2.1");
+  }
+  return settings_;
+}
+
+Result<void> PhoneFlags::take_password() {
+  if (password_given_ && !password_file_.empty()) {
+    return fail(ErrorCode::InvalidArgument, "--password and --password-file: give only one");
+  }
+  if (!password_file_.empty()) {
+    auto password = read_password(password_file_);
+    if (!password) return fail(ErrorCode::Io, "--password-file: " + password.error().detail);
+    settings_.account.password = *password;
+  } else if (!password_given_) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing else runs yet.
+    const char* password = std::getenv("GODWIT_PASSWORD");
+    if (password != nullptr) settings_.account.password = password;
+  }
+  return {};
+}
+
+}  // namespace godwit::app
