@@ -151,8 +151,10 @@ bool params_equal(const Params& a, const Params& b) {
   if (count(a) > kMaxParamsCompared || count(b) > kMaxParamsCompared) return a.text() == b.text();
   const auto covered = [](const Params& from, const Params& by) {
     for (const Param& param : from) {
+      // Of repeated names the first counts, on both sides, or a URI would not equal itself.
+      const auto value = from.get(param.name);
       const auto other = by.get(param.name);
-      if (other ? !equal_escaped(*other, param.value, true) : must_match(param.name)) return false;
+      if (other ? !equal_escaped(*other, *value, true) : must_match(param.name)) return false;
     }
     return true;
   };

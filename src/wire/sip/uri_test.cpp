@@ -121,6 +121,7 @@ TEST(SipUri, ComparesByTheRulesOfTheRfc) {
       {"sip:a:pw@h", "sip:a@h", false},
       {"sip:a@h;maddr=1.2.3.4", "sip:a@h", false},
       {"sip:a@h;lr", "sip:a@h", true},
+      {"sip:a@h;x=1;x=2", "sip:a@h;x=1", true},  // of repeated names the first counts
       {"sip:a%40b@h", "sip:a%40B@h", false},
       {"sip:a%3bb@h", "sip:a;b@h", false},  // an escaped reserved character is another one
       {"sip:a@h?x=1", "sip:a@h?x=2", false},
