@@ -20,6 +20,21 @@ bool share_address(const NetworkInterface& a, const NetworkInterface& b) {
   });
 }
 
+// The kernel lets a route use an address of another interface, on purpose (a dummy device) or, in
+// IPv6, for want of a better one: when an address has gone and its default route has yet to follow,
+// the old interface is offered with the new one's address, and nothing sent there would arrive.
+bool borrows_address(const NetworkSnapshot& snapshot, const std::optional<Path>& path) {
+  if (!path) return false;
+  const NetworkInterface* owner = snapshot.owner_of(path->local);
+  return owner != nullptr && owner->index != path->interface_index && !owner->loopback;
+}
+
+bool borrows_address(const NetworkSnapshot& snapshot, const PlanRow& row) {
+  return borrows_address(snapshot, row.to) ||
+         std::any_of(row.media.begin(), row.media.end(),
+                     [&](const LegMove& leg) { return borrows_address(snapshot, leg.to); });
+}
+
 }  // namespace
 
 void Judge::on_snapshot(NetworkSnapshot snapshot, const std::vector<Use>& uses, TimePoint now) {
@@ -79,8 +94,9 @@ void Judge::judge(const std::vector<Use>& uses, TimePoint now) {
   // How long this may wait to see whether the network is still busy.
   Duration patience = kSettle;
   if (!plan.empty() && !plan.has_replacement()) patience = kReaddWait;
-  if (std::any_of(plan.rows.begin(), plan.rows.end(), [](const PlanRow& row) {
-        return row.mode == Mode::Break || row.mode == Mode::Resume;
+  if (std::any_of(plan.rows.begin(), plan.rows.end(), [this](const PlanRow& row) {
+        return (row.mode == Mode::Break || row.mode == Mode::Resume) &&
+               !borrows_address(current_, row);
       })) {
     patience = Duration::zero();
   }

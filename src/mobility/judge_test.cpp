@@ -149,6 +149,50 @@ TEST_F(JudgeTest, another_address_within_the_wait_is_taken_at_once) {
   EXPECT_EQ(log, "1@40 since 0 AddressLost AddressGained -> break");
 }
 
+// Seen in the laboratory: `ip addr del` and `ip route replace` in one batch, and a snapshot
+// between.
+TEST_F(JudgeTest, a_route_that_borrows_an_address_is_given_time_to_move) {
+  uses[0].path = Path{2, "wlan0", ip("fd00:1::2")};
+  uses[0].remote = endpoint("[fd00:9::1]:5060");
+  const auto gone = [](std::uint32_t route_by) {
+    return Net()
+        .link(2, "wlan0")
+        .link(3, "wwan0")
+        .address("fd00:2::2/64")
+        .route("fd00:9::1", route_by, "fd00:2::2");
+  };
+  see(Net()
+          .link(2, "wlan0")
+          .address("fd00:1::2/64")
+          .link(3, "wwan0")
+          .address("fd00:2::2/64")
+          .route("fd00:9::1", 2, "fd00:1::2"));
+  see(gone(2));
+  pass(milliseconds(3));
+  EXPECT_EQ(log, "");
+  see(gone(3));
+  EXPECT_EQ(log, "1@3 since 0 AddressLost RouteToRemoteMoved -> break");
+  EXPECT_EQ(uses[0].path, (Path{3, "wwan0", ip("fd00:2::2")}));
+}
+
+TEST_F(JudgeTest, a_route_that_goes_on_borrowing_an_address_is_meant_so) {
+  uses[0].path = Path{2, "wlan0", ip("fd00:1::2")};
+  uses[0].remote = endpoint("[fd00:9::1]:5060");
+  see(Net()
+          .link(2, "wlan0")
+          .address("fd00:1::2/64")
+          .link(3, "dummy0")
+          .address("fd00:2::2/128")
+          .route("fd00:9::1", 2, "fd00:1::2"));
+  see(Net()
+          .link(2, "wlan0")
+          .link(3, "dummy0")
+          .address("fd00:2::2/128")
+          .route("fd00:9::1", 2, "fd00:2::2"));
+  pass(seconds(1));
+  EXPECT_EQ(log, "1@10 since 0 AddressLost RouteToRemoteMoved -> break");
+}
+
 TEST_F(JudgeTest, suspends_and_resumes_at_once_when_a_network_returns) {
   see(wlan());
   see(none());
