@@ -87,9 +87,8 @@ class Link::Router {
     static_cast<void>(ignored);
   }
 
-  LinkCounters counters() const {
-    return {forwarded_, lost_, no_route_, queue_full_, Duration{worst_lateness_.load()}};
-  }
+  LinkCounters counters() const { return {forwarded_, lost_, no_route_, queue_full_}; }
+  Duration take_worst_lateness() { return Duration{worst_lateness_.exchange(0)}; }
 
  private:
   bool watch(int fd, int tag) const {
@@ -186,6 +185,10 @@ Result<void> Link::start() {
   if (auto opened = router_->open(); !opened) return opened;
   thread_ = std::thread([router = router_.get()] { router->loop(); });
   return {};
+}
+
+Duration Link::take_worst_lateness() {
+  return router_ ? router_->take_worst_lateness() : Duration{};
 }
 
 LinkCounters Link::counters() const { return router_ ? router_->counters() : LinkCounters{}; }

@@ -34,7 +34,6 @@ struct LinkCounters {
   std::uint64_t lost = 0;      ///< By the loss asked for.
   std::uint64_t no_route = 0;  ///< Destination of no device.
   std::uint64_t queue_full = 0;
-  Duration worst_lateness{};  ///< Most that a packet left after its due time.
 };
 
 class Link {
@@ -48,6 +47,9 @@ class Link {
   void attach(Device device, const std::vector<IpAddress>& addresses);
   Result<void> start();
   LinkCounters counters() const;
+  /// Most that a packet left after its due time since this was last asked: how far the link itself,
+  /// and so the machine, can be trusted.
+  Duration take_worst_lateness();
 
  private:
   class Router;

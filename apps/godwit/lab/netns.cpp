@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -33,10 +34,12 @@ Result<void> write_text(const char* file, const std::string& text) {
 void sleep_for(Duration d) { std::this_thread::sleep_for(d); }
 
 /// In the child between fork and exec: only async-signal-safe calls.
-[[noreturn]] void become(const std::vector<char*>& argv, int in, int out, int err, pid_t parent) {
+[[noreturn]] void become(const std::vector<char*>& argv, int in, int out, int err, pid_t parent,
+                         int nice) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // the parent died before the line above
   ::setpgid(0, 0);                          // a Ctrl-C at the terminal is ours to hand on
+  ::setpriority(PRIO_PROCESS, 0, nice);     // where we may
   ::dup2(in, STDIN_FILENO);
   ::dup2(out, STDOUT_FILENO);
   ::dup2(err, STDERR_FILENO);
@@ -220,7 +223,7 @@ Result<Child> NetNs::spawn(const ChildOptions& options) {
     // Seen from a new process id namespace the parent is number 0.
     const pid_t parent = options.contain ? 0 : ::getpid();
     pid = options.contain ? fork_contained() : ::fork();
-    if (pid == 0) become(argv, child_in.get(), stdout_fd, child_err, parent);
+    if (pid == 0) become(argv, child_in.get(), stdout_fd, child_err, parent, options.nice);
   });
   if (pid < 0) return system_error("fork");
   child.pid_ = pid;

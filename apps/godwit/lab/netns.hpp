@@ -49,6 +49,7 @@ struct ChildOptions {
   std::string stderr_file;           ///< Appended to; empty: /dev/null.
   int stderr_fd = -1;                ///< Used instead of the file if given; stays the caller's.
   bool stdout_to_stderr = false;
+  int nice = 0;  ///< Below 0 only works for root.
   /// In a process id namespace of its own: whatever the child forks ends with it, however it ends.
   bool contain = false;
 };

@@ -57,6 +57,7 @@ class Network {
   /// The median of a few datagrams there and back, as a check of the link itself.
   Result<Duration> measure_rtt();
   LinkCounters counters() const { return link_->counters(); }
+  Duration take_worst_lateness() { return link_->take_worst_lateness(); }
 
  private:
   Network() = default;

@@ -118,6 +118,7 @@ Json to_json(const Outcome& outcome) {
     move["rtt_ms"] = rounded_ms(outcome.options.rtt);
     put_figures(m.figures, &move);
     move["kernel_notice_ms"] = rounded_ms(m.kernel_notice);
+    move["link_lateness_ms"] = rounded_ms(m.link_lateness);
     move["failures"] = m.failures;
     out["moves"].push_back(std::move(move));
   }

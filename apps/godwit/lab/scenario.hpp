@@ -45,7 +45,11 @@ struct MoveResult {
   MoveFigures figures;
   std::vector<std::string> failures;
   Duration kernel_notice{};  ///< T0 to the kernel's own message about the deleted address.
+  Duration link_lateness{};  ///< Most that the link itself was late: the machine's doing.
 };
+
+/// A link later than this says that the machine was too busy to measure on.
+inline constexpr Duration kTrustedLateness = std::chrono::milliseconds(3);
 
 struct Outcome {
   ScenarioOptions options;
