@@ -11,7 +11,8 @@
 int main(int argc, char** argv) {
   if (argc != 4) return std::fputs("usage: roaming_call AOR PASSWORD CALLEE\n", stderr), 2;
   godwit::UserAgent agent({}, [](const godwit::Event& event, godwit::TimePoint at) {
-    std::puts(godwit::to_json(event, at).c_str());  // IpChangeCompleted says how long it was silent.
+    std::puts(
+        godwit::to_json(event, at).c_str());  // IpChangeCompleted says how long it was silent.
   });
   godwit::AccountConfig account;
   account.aor = argv[1];

@@ -41,7 +41,18 @@ struct Call {
   bool outgoing = false;
   std::string target;  ///< Outgoing: the Request-URI.
   std::optional<Endpoint> first_hop;
+  /// Names the session in owners and dialogs: a call may have two at a time (see `former`).
+  std::uint32_t session_number = 0;
   std::unique_ptr<sip::InviteSession> session;
+  /// The INVITE that was on its way when the address changed: cancelled, and kept until that is
+  /// over, while `session` calls anew.
+  std::uint32_t former_number = 0;
+  std::unique_ptr<sip::InviteSession> former;
+  bool former_to_cancel = false;
+  std::optional<TimePoint>
+      restart_at;  ///< The new INVITE leaves then, or when the CANCEL is answered.
+  bool called_again =
+      false;  ///< The one retry after a busy that our own first call may have caused.
   CallState state = CallState::Calling;
   bool announced = false;     ///< IncomingCall or Calling was told to the application.
   bool started = false;       ///< Outgoing: the INVITE has left.

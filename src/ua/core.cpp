@@ -48,6 +48,20 @@ Call* Core::Impl::find_call(CallId id) {
   return found == calls_.end() ? nullptr : found->second.get();
 }
 
+Core::Impl::SessionRef Core::Impl::find_session(std::uint32_t number) {
+  const auto found = sessions_.find(number);
+  Call* call = found == sessions_.end() ? nullptr : find_call(found->second);
+  if (call == nullptr) return {};
+  if (call->session_number == number) return {call, call->session.get()};
+  if (call->former_number == number) return {call, call->former.get()};
+  return {};
+}
+
+Core::Impl::SessionRef Core::Impl::find_session(const sip::DialogId& dialog) {
+  const auto found = dialogs_.find(dialog);
+  return found == dialogs_.end() ? SessionRef{} : find_session(found->second);
+}
+
 Result<Call*> Core::Impl::require_call(CallId id) {
   Call* call = find_call(id);
   if (call == nullptr || call->state == CallState::Ended) {
@@ -77,7 +91,11 @@ void Core::Impl::settle(TimePoint now) {
     }
     busy = close_dead_listeners(now) || busy;
     for (const CallId id : std::exchange(finished_calls_, {})) {
-      if (const Call* call = find_call(id)) touch(call->account);
+      const Call* call = find_call(id);
+      if (call == nullptr || call->former) continue;  // Its CANCEL is still under way.
+      touch(call->account);
+      sessions_.erase(call->session_number);
+      std::erase_if(dialogs_, [&](const auto& e) { return e.second == call->session_number; });
       calls_.erase(id);
       remotes_changed_ = true;
     }
@@ -100,9 +118,9 @@ void Core::Impl::dispatch(const sip::TransactionEvent& event, TimePoint now) {
         }
         break;
       case OwnerKind::Session:
-        if (Call* call = find_call(CallId{id})) {
-          to_session(*call->session);
-          touch(call->id);
+        if (const SessionRef found = find_session(id)) {
+          to_session(*found.session);
+          touch(found.call->id);
         }
         break;
       case OwnerKind::CallControl:
@@ -111,22 +129,23 @@ void Core::Impl::dispatch(const sip::TransactionEvent& event, TimePoint now) {
   };
   const auto to_owner_of = [&](sip::ServerTransactionId transaction, auto&& give) {
     for (auto& [id, call] : calls_) {
-      if (!call->session->owns(transaction)) continue;
-      give(*call->session);
-      touch(id);
-      return;
+      for (auto* session : {call->session.get(), call->former.get()}) {
+        if (session == nullptr || !session->owns(transaction)) continue;
+        give(*session);
+        touch(id);
+        return;
+      }
     }
   };
   if (const auto* request = std::get_if<sip::RequestArrived>(&event)) {
     on_request(*request, now);
   } else if (const auto* ack = std::get_if<sip::AckArrived>(&event)) {
     const auto id = sip::dialog_id_of_request(*ack->ack);
-    const auto found = id ? dialogs_.find(*id) : dialogs_.end();
-    if (found == dialogs_.end()) {
+    if (const SessionRef found = id ? find_session(*id) : SessionRef{}) {
+      found.session->on_ack(*ack, now);
+      touch(found.call->id);
+    } else {
       ++counters_.stray;
-    } else if (Call* call = find_call(found->second)) {
-      call->session->on_ack(*ack, now);
-      touch(call->id);
     }
   } else if (const auto* cancel = std::get_if<sip::CancelArrived>(&event)) {
     to_owner_of(cancel->invite, [&](sip::InviteSession& s) { s.on_cancel(*cancel, now); });
@@ -158,9 +177,9 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
       }
       break;
     case OwnerKind::Session:
-      if (Call* call = find_call(CallId{id})) {
-        call->session->on_timer(timer.kind, now);
-        touch(call->id);
+      if (const SessionRef found = find_session(id)) {
+        found.session->on_timer(timer.kind, now);
+        touch(found.call->id);
       }
       break;
     case OwnerKind::CallControl:

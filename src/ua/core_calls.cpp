@@ -15,15 +15,22 @@ Call& Core::Impl::make_call(AccountId account, bool outgoing) {
   call->account = account;
   call->outgoing = outgoing;
   call->origin.session_id = random_.next() >> 33U;  // RFC 8866 §5.2: a number that many can read.
-  const Account& owner_account = *accounts_.at(account);
-  sip::SessionConfig session;
-  session.local_uri = owner_account.aor.uri();
-  session.display_name = owner_account.config.display_name;
-  session.route_set = owner_account.route_set;
-  session.user_agent = config_.user_agent;
-  call->session = std::make_unique<sip::InviteSession>(
-      context(), owner(OwnerKind::Session, id.value()), std::move(session), *owner_account.digest);
+  make_session(*call);
   return *(calls_[id] = std::move(call));
+}
+
+void Core::Impl::make_session(Call& call) {
+  const Account& account = *accounts_.at(call.account);
+  sip::SessionConfig session;
+  session.local_uri = account.aor.uri();
+  session.display_name = account.config.display_name;
+  session.route_set = account.route_set;
+  session.user_agent = config_.user_agent;
+  call.session_number = ++last_session_;
+  sessions_[call.session_number] = call.id;
+  call.session = std::make_unique<sip::InviteSession>(
+      context(), owner(OwnerKind::Session, call.session_number), std::move(session),
+      *account.digest);
 }
 
 Result<CallId> Core::Impl::call(AccountId account_id, const std::string& target, TimePoint now) {
@@ -166,6 +173,7 @@ void Core::Impl::end_call(Call& call, const std::string& why, TimePoint now) {
   call.ending = true;
   if (call.outgoing && !call.started) {
     finish_call(call, 0, why);
+    touch(call.id);
     return;
   }
   const Listener* listener = listeners_.find(call.session->flow().listener);
@@ -186,6 +194,7 @@ void Core::Impl::finish_call(Call& call, int status, const std::string& reason) 
 
 void Core::Impl::advance(Call& call, TimePoint now) {
   drain(call, now);
+  if (call.former) cancel_former(call, now);
   if (call.state == CallState::Ended || call.ending || call.suspended) return;
   if (call.outgoing && !call.started) {
     start_outgoing(call, now);
@@ -199,6 +208,7 @@ void Core::Impl::advance(Call& call, TimePoint now) {
 
 void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   Account& account = *accounts_.at(call.account);
+  if (call.former_to_cancel || (call.restart_at && now < *call.restart_at)) return;
   const std::optional<Endpoint> hop = call.first_hop ? call.first_hop : account.server;
   if (!hop || hop->address.family() == Family::None || !judge_.has_snapshot()) return;
   if (!call.path) {
@@ -222,7 +232,7 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
     return;
   }
   if (!flow || !call.media->rtp) return;
-  call.origin.address = call.path->local;
+  if (!call.sent) call.origin.address = call.path->local;
   call.started = true;
   call.open_offer = call.next_offer(config_.media, *call.media);
   call.sent = call.open_offer;

@@ -84,6 +84,14 @@ class Core::Impl {
   Account* find_account(AccountId id);
   Call* find_call(CallId id);
   Result<Call*> require_call(CallId id);
+  /// A call with that one of its sessions which is meant.
+  struct SessionRef {
+    Call* call = nullptr;
+    sip::InviteSession* session = nullptr;
+    explicit operator bool() const { return session != nullptr; }
+  };
+  SessionRef find_session(std::uint32_t number);
+  SessionRef find_session(const sip::DialogId& dialog);
   void settle(TimePoint now);
   void dispatch(const sip::TransactionEvent& event, TimePoint now);
   void dispatch_timer(const Timer& timer, TimePoint now);
@@ -102,6 +110,8 @@ class Core::Impl {
 
   // core_calls.cpp
   Call& make_call(AccountId account, bool outgoing);
+  void make_session(Call& call);
+  bool call_again(Call& call, const sip::Ended& ended, TimePoint now);
   void advance(Call& call, TimePoint now);
   void start_outgoing(Call& call, TimePoint now);
   void answer_incoming(Call& call, TimePoint now);
@@ -112,6 +122,7 @@ class Core::Impl {
 
   // core_sessions.cpp
   void drain(Call& call, TimePoint now);
+  void drain_former(Call& call, TimePoint now);
   void on_session_event(Call& call, const sip::SessionEvent& event, TimePoint now);
   void on_progress(Call& call, const sip::Progress& progress);
   void on_answer(Call& call, const std::string& sdp, TimePoint now);
@@ -150,7 +161,8 @@ class Core::Impl {
   void on_deadline(Call& call, TimePoint now);
   void progress(const std::optional<IpChangeStep>& step);
   void finish_recovery_if_complete(TimePoint now);
-  void restart_outgoing(Call& call, const mobility::PlanRow& row, TimePoint now);
+  void restart_outgoing(Call& call, const mobility::PlanRow& row);
+  void cancel_former(Call& call, TimePoint now);
   bool is_moving() const;
   bool close_dead_listeners(TimePoint now);
   void close_unused_listeners();
@@ -167,7 +179,8 @@ class Core::Impl {
 
   std::map<AccountId, std::unique_ptr<Account>> accounts_;
   std::map<CallId, std::unique_ptr<Call>> calls_;
-  std::unordered_map<sip::DialogId, CallId> dialogs_;
+  std::unordered_map<std::uint32_t, CallId> sessions_;        // By session number.
+  std::unordered_map<sip::DialogId, std::uint32_t> dialogs_;  // To session numbers.
   std::map<QueryId, std::variant<AccountId, CallId>> queries_;
   std::optional<Recovery> recovery_;
   std::set<AccountId> touched_accounts_;
@@ -181,6 +194,7 @@ class Core::Impl {
   std::optional<TimerId> retry_timer_;
   std::uint32_t last_account_ = 0;
   std::uint32_t last_call_ = 0;
+  std::uint32_t last_session_ = 0;
   std::uint32_t last_query_ = 0;
 };
 

@@ -17,6 +17,12 @@ mobility::UseId use_of(CallId id) { return mobility::UseId{id.value() * 2 + 1}; 
 /// A 500 without Retry-After often means "your last request is still being answered" (RFC 3261
 /// §14.2); it has passed by then.
 constexpr Duration kServerErrorWait = std::chrono::milliseconds(500);
+/// For how long the answer to the CANCEL of a given-up INVITE is awaited before the callee is
+/// called anew: two slow round trips. It must not answer both.
+constexpr Duration kCancelWait = std::chrono::milliseconds(500);
+/// A busy so soon after calling anew is most likely our own first call (design §5).
+constexpr Duration kOwnBusyWindow = std::chrono::seconds(2);
+constexpr Duration kOwnBusyWait = std::chrono::milliseconds(500);
 /// Refused refreshes in a row, of kinds that may pass, before the call is given up.
 constexpr int kMaxRefusals = 8;
 
@@ -153,7 +159,7 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
       call->session->state() != sip::SessionState::Confirmed) {
     // Its responses follow the Via of the INVITE, to an address that is gone.
     if (row.signalling == mobility::Mode::Break || row.signalling == mobility::Mode::Resume) {
-      restart_outgoing(*call, row, now);
+      restart_outgoing(*call, row);
       return;
     }
     recovery_->call_moved_without_refresh(call->id);
@@ -174,9 +180,58 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
   touch(call->id);
 }
 
-void Core::Impl::restart_outgoing(Call& call, const mobility::PlanRow& row, TimePoint now) {
-  (void)row;
-  end_call(call, "the address changed before the call was answered", now);
+void Core::Impl::restart_outgoing(Call& call, const mobility::PlanRow& row) {
+  recovery_->call_moved_without_refresh(call.id);
+  call.path = row.to;
+  if (call.media) {
+    instruct(call, media::ClosePath{call.media->id, {}});
+    call.media = open_media_path(
+        call, row.media.empty() || !row.media.front().to ? *row.to : *row.media.front().to);
+  }
+  call.agreed.reset();
+  call.aimed_from.reset();
+  if (!call.former) {
+    // A third INVITE while the first is still being cancelled: the second is given up unheard, for
+    // it has hardly begun.
+    call.former = std::move(call.session);
+    call.former_number = call.session_number;
+    call.former_to_cancel = true;
+  } else {
+    sessions_.erase(call.session_number);
+  }
+  make_session(call);
+  call.started = false;
+  touch(call.id);
+}
+
+void Core::Impl::cancel_former(Call& call, TimePoint now) {
+  if (!call.former_to_cancel || !call.path) return;
+  const auto flow = listeners_.flow(listeners_.ensure(*call.path, judge_.generation()),
+                                    call.former->flow().remote);
+  if (!flow) return;
+  call.former_to_cancel = false;
+  call.former->move_flow(*flow, accounts_.at(call.account)->contact(flow->local));
+  call.former->abandon_pending(now);
+  call.restart_at = now + kCancelWait;
+  timers_.schedule(*call.restart_at, Timer{owner(OwnerKind::CallControl, call.id.value()),
+                                           static_cast<std::uint32_t>(CallTimer::Refresh)});
+  drain_former(call, now);
+}
+
+bool Core::Impl::call_again(Call& call, const sip::Ended& ended, TimePoint now) {
+  const bool own_doing = ended.status == 486 || ended.status == 480 || ended.status == 482;
+  if (!own_doing || !call.restart_at || call.called_again || call.ending ||
+      now - *call.restart_at > kOwnBusyWindow) {
+    return false;
+  }
+  call.called_again = true;
+  sessions_.erase(call.session_number);
+  make_session(call);
+  call.started = false;
+  call.restart_at = now + kOwnBusyWait;
+  timers_.schedule(*call.restart_at, Timer{owner(OwnerKind::CallControl, call.id.value()),
+                                           static_cast<std::uint32_t>(CallTimer::Refresh)});
+  return true;
 }
 
 void Core::Impl::move_media(Call& call, const mobility::PlanRow& row,

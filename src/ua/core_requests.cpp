@@ -34,14 +34,12 @@ void Core::Impl::refuse(const sip::RequestArrived& event, int status, TimePoint 
 void Core::Impl::on_request(const sip::RequestArrived& event, TimePoint now) {
   const wire::Message& request = *event.request;
   if (const auto id = sip::dialog_id_of_request(request)) {
-    const auto found = dialogs_.find(*id);
-    Call* call = found == dialogs_.end() ? nullptr : find_call(found->second);
-    if (call == nullptr) {
+    if (const SessionRef found = find_session(*id)) {
+      found.session->on_request(event, now);
+      touch(found.call->id);
+    } else {
       refuse(event, 481, now);
-      return;
     }
-    call->session->on_request(event, now);
-    touch(call->id);
     return;
   }
   switch (request.method()) {

@@ -8,11 +8,35 @@ namespace godwit::ua {
 
 void Core::Impl::drain(Call& call, TimePoint now) {
   while (auto event = call.session->poll_event()) on_session_event(call, *event, now);
+  if (call.former) drain_former(call, now);
+}
+
+void Core::Impl::drain_former(Call& call, TimePoint now) {
+  while (auto event = call.former->poll_event()) {
+    if (const auto* added = std::get_if<sip::DialogAdded>(&*event)) {
+      dialogs_[added->id] = call.former_number;
+    } else if (const auto* removed = std::get_if<sip::DialogRemoved>(&*event)) {
+      dialogs_.erase(removed->id);
+    } else if (std::get_if<sip::CancelAnswered>(&*event) != nullptr) {
+      call.restart_at = now;
+    } else if (std::get_if<sip::LateAnswer>(&*event) != nullptr) {
+      call.former->end(now);  // The callee has answered what we had to give up; it is called anew.
+    } else if (const auto* request = std::get_if<sip::InDialogRequest>(&*event)) {
+      (void)call.former->respond(request->transaction, 481, now);
+    } else if (std::get_if<sip::Ended>(&*event) != nullptr) {
+      if (call.restart_at && *call.restart_at > now) call.restart_at = now;
+      sessions_.erase(call.former_number);
+      std::erase_if(dialogs_, [&](const auto& e) { return e.second == call.former_number; });
+      call.former.reset();
+      if (call.state == CallState::Ended) finished_calls_.push_back(call.id);
+      return;
+    }
+  }
 }
 
 void Core::Impl::on_session_event(Call& call, const sip::SessionEvent& event, TimePoint now) {
   if (const auto* added = std::get_if<sip::DialogAdded>(&event)) {
-    dialogs_[added->id] = call.id;
+    dialogs_[added->id] = call.session_number;
   } else if (const auto* removed = std::get_if<sip::DialogRemoved>(&event)) {
     dialogs_.erase(removed->id);
   } else if (const auto* progress_event = std::get_if<sip::Progress>(&event)) {
@@ -49,7 +73,7 @@ void Core::Impl::on_session_event(Call& call, const sip::SessionEvent& event, Ti
     if (recovery_ && recovery_->takes_part(call.id)) {
       progress(recovery_->call_given_up(call.id, ended->reason, now));
     }
-    finish_call(call, ended->status, ended->reason);
+    if (!call_again(call, *ended, now)) finish_call(call, ended->status, ended->reason);
   } else if (std::get_if<sip::Answered>(&event) != nullptr) {
     remotes_changed_ = true;  // The dialog's next hop may be another one.
   }
