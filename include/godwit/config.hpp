@@ -74,8 +74,8 @@ struct IpChangeOptions {
 struct AudioSource {
   enum class Kind : std::uint8_t { Silence, Tone, File, Echo } kind = Kind::Silence;
   double tone_hz = 440.0;  ///< Kind::Tone: 20 to 3 900 Hz.
-  std::string file;   ///< Kind::File: anything libsndfile reads; resampled channels: first one.
-  bool loop = false;  ///< Kind::File: start again at the end.
+  std::string file = {};  ///< Kind::File: anything libsndfile reads; resampled channels: first one.
+  bool loop = false;      ///< Kind::File: start again at the end.
 };
 
 }  // namespace godwit
