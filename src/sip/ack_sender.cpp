@@ -61,6 +61,13 @@ void AckSender::stop() {
   rearm();
 }
 
+void AckSender::stop(const std::string& remote_tag) {
+  for (Ack& ack : acks_) {
+    if (ack.dialog.id.remote_tag == remote_tag) ack.next.reset();
+  }
+  rearm();
+}
+
 bool AckSender::is_fresh(TimePoint now) const {
   return !acks_.empty() && now - acks_.back().first_sent < kLifetime;
 }

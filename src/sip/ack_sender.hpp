@@ -47,6 +47,8 @@ class AckSender {
   void move(const Flow& flow) { flow_ = flow; }
   /// No more by schedule; what is remembered stays for retransmitted 2xx.
   void stop();
+  /// The same for one fork.
+  void stop(const std::string& remote_tag);
   /// An ACK was first sent less than 64*T1 ago.
   bool is_fresh(TimePoint now) const;
 

@@ -54,7 +54,7 @@ InviteSession::InviteSession(UsageContext context, Owner owner, SessionConfig co
 
 InviteSession::~InviteSession() {
   drop_unacked();
-  context_.timers.cancel(limit_);
+  drop_limit();
 }
 
 SessionState InviteSession::state() const {
@@ -90,7 +90,7 @@ void InviteSession::finish(sip::Ended outcome, const char* cause, TimePoint now)
   if (std::holds_alternative<Finished>(state_)) return;
   acks_.stop();
   drop_unacked();
-  context_.timers.cancel(limit_);
+  drop_limit();
   if (local_refresh_) context_.transactions.detach(local_refresh_->transaction, now);
   local_refresh_.reset();
   close_peer_request(487, now);
@@ -162,6 +162,12 @@ void InviteSession::on_client_failed(const ClientFailed& event, TimePoint now) {
   const char* reason = timeout ? "no answer" : "the network path is gone";
   if (const auto* outgoing = std::get_if<Outgoing>(&state_);
       outgoing != nullptr && outgoing->transaction == event.transaction) {
+    // A dead flow may be an address change that its owner has not heard of yet: it gets the time
+    // to abandon_pending, before the call is lost.
+    if (!timeout && !limit_) {
+      limit_ = schedule(Timer::Limit, now + kTransportGrace);
+      return;
+    }
     return finish(sip::Ended{status, reason, EndedBy::Network}, "INVITE failed", now);
   }
   if (local_refresh_ && local_refresh_->transaction == event.transaction) {
@@ -181,12 +187,26 @@ void InviteSession::on_timer(std::uint32_t kind, TimePoint now) {
     case Timer::Retransmit2xx: return retransmit_2xx(now);
     case Timer::AckDeadline: return on_ack_deadline(now);
     case Timer::Acks: return acks_.on_timer(now);
-    case Timer::Limit:
-      limit_ = {};
-      if (const auto* ending = std::get_if<Terminating>(&state_))
-        finish(ending->outcome, "time limit", now);
-      return;
+    case Timer::Limit: limit_ = {}; return on_limit(now);
   }
+}
+
+void InviteSession::on_limit(TimePoint now) {
+  if (const auto* ending = std::get_if<Terminating>(&state_)) {
+    release_forks(now);
+    finish(ending->outcome, "time limit", now);
+  } else if (std::holds_alternative<Outgoing>(state_)) {
+    finish(sip::Ended{503, "the network path is gone", EndedBy::Network}, "INVITE failed", now);
+  } else if (const auto* incoming = std::get_if<Incoming>(&state_)) {
+    const PeerRequest invite = incoming->invite;
+    static_cast<void>(answer(invite, 487, {}, now));
+    finish(sip::Ended{487, "the invitation has expired", EndedBy::Peer}, "Expires", now);
+  }
+}
+
+void InviteSession::drop_limit() {
+  context_.timers.cancel(limit_);
+  limit_ = {};
 }
 
 }  // namespace godwit::sip

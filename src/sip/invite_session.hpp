@@ -12,9 +12,9 @@
 // is left to the owner, since after a change of address these say nothing about the peer.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -117,7 +117,8 @@ class InviteSession {
   /// Ends the call with what its state asks for: CANCEL, 603, BYE. After a 2xx without ACK the BYE
   /// waits for the ACK or its timeout (RFC 3261 §15). Ended follows, at the latest 64*T1 later.
   void end(TimePoint now);
-  /// Ends the session here and now without a word to the peer: there is no way to reach it.
+  /// Ends the session here and now: there is no way to reach the peer. Its own open requests get a
+  /// final response, should there be one after all; nothing else is sent.
   void give_up(std::string reason, TimePoint now);
 
   /// Answer to the peer's offer of a re-INVITE, an UPDATE or a 2xx; or the offer that an offerless
@@ -144,9 +145,16 @@ class InviteSession {
   /// its timers and responses reaches the dialog any more; sends CANCEL for an INVITE over the
   /// session's flow with the frozen Via; and, if the INVITE had an offer, starts the blind ACK for
   /// each dialog that may have been answered. The offer is then in doubt, and a new refresh is
-  /// possible. For a first INVITE the session goes to Terminating, CancelAnswered and perhaps
-  /// LateAnswer follow. Call move_flow first. Nothing pending: no effect.
+  /// possible. Call move_flow first. Nothing pending: no effect. Works, too, after the refresh has
+  /// failed by timeout or transport, until the next one.
+  ///
+  /// With the first INVITE the session goes to Terminating for 64*T1, in which CancelAnswered and
+  /// perhaps LateAnswer come: an early dialog may have been answered without our knowing. `adopt`
+  /// makes it the call; `end` sends BYE to each; so does the end of that time.
   void abandon_pending(TimePoint now);
+  /// After the first INVITE was abandoned: goes on with this early dialog as if it had been
+  /// answered. A refresh, due now, tells whether it was; a 481 to that says that it was not.
+  Result<void> adopt(const std::string& remote_tag, TimePoint now);
   /// The last ACK to a 2xx again, with its body, over the session's flow, by the schedule of
   /// AckSender, if it was first sent less than 64*T1 ago.
   void resend_ack(TimePoint now);
@@ -199,6 +207,9 @@ class InviteSession {
 
   /// Early dialogs of one INVITE, and forks that answered too late; more are ignored.
   static constexpr std::size_t kMaxForks = 8;
+  /// How long an INVITE whose flow died waits for abandon_pending before the session ends: longer
+  /// than an address change takes to be noticed and settled.
+  static constexpr Duration kTransportGrace = std::chrono::seconds(2);
   /// InDialogRequests without an answer; more are answered 503.
   static constexpr std::size_t kMaxOpenRequests = 8;
 
@@ -231,6 +242,7 @@ class InviteSession {
     ClientTransactionId bye;
     DigestAttempt attempt;
     sip::Ended outcome;
+    bool released = false;  ///< An abandoned INVITE that the owner does not want to adopt.
   };
   struct Finished {};
   using State = std::variant<Idle, Outgoing, Incoming, Answering, Confirmed, Terminating, Finished>;
@@ -281,6 +293,8 @@ class InviteSession {
   /// The one way into Finished: nothing of the session is left in the layers below.
   void finish(sip::Ended outcome, const char* cause, TimePoint now);
   TimerId schedule(Timer kind, TimePoint at);
+  void on_limit(TimePoint now);
+  void drop_limit();
   bool is_over() const;
   void target_may_have_moved(bool moved);
 
@@ -341,7 +355,10 @@ class InviteSession {
 
   // Recovery; session_recovery.cpp
   Flow reply_flow(const Flow& arrived) const;
+  /// BYE to each early dialog of an abandoned INVITE, for it may have been answered.
+  void release_forks(TimePoint now);
   void cancel_unknown(TimePoint now);
+  void confirm_adopted(Dialog dialog, const char* cause, TimePoint now);
   void on_cancel_answered(const wire::Message& response);
 
   UsageContext context_;

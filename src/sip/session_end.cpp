@@ -40,6 +40,9 @@ void InviteSession::end(TimePoint now) {
     }
     case SessionState::Confirmed: return send_bye(std::move(outcome), now);
     case SessionState::Terminating:
+      // An abandoned INVITE: late answers are still waited for, and ended as they come.
+      if (unknown_ && unknown_->initial) release_forks(now);
+      return;
     case SessionState::Ended: return;
   }
 }

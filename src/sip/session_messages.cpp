@@ -138,8 +138,9 @@ wire::ResponseDraft InviteSession::draft_response(const wire::Message& request, 
 
 Result<void> InviteSession::answer(const PeerRequest& to, int code, const std::string& sdp,
                                    TimePoint now) {
-  return context_.transactions.respond(
-      to.transaction, draft_response(*to.request, to.flow, code, sdp), contact_value(), now);
+  const wire::ResponseDraft draft = draft_response(*to.request, to.flow, code, sdp);
+  if (draft.contact.wanted && dialog_) dialog_->local_contact = contact_;
+  return context_.transactions.respond(to.transaction, draft, contact_value(), now);
 }
 
 void InviteSession::refuse(const RequestArrived& event, int code, wire::DraftHeaders extra,

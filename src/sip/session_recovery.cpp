@@ -54,7 +54,7 @@ void InviteSession::abandon_pending(TimePoint now) {
     Terminating ending;
     ending.outcome = sip::Ended{0, "abandoned on a dead path", EndedBy::Network};
     enter(std::move(ending), "abandoned");
-    context_.timers.cancel(limit_);
+    drop_limit();
     limit_ = schedule(Timer::Limit, now + AckSender::kLifetime);
     return cancel_unknown(now);
   }
@@ -93,18 +93,56 @@ void InviteSession::on_detached_answer(const DetachedAnswerArrived& event, TimeP
     acks_.send(*dialog_, AckContent{cseq->number, {}, {}}, flow_, now);
     return emit(LateAnswer{false, sdp_of(response)});
   }
+  if (const auto* ending = std::get_if<Terminating>(&state_);
+      ending != nullptr && ending->released) {
+    if (!acks_.repeat(tag, cseq->number, flow_, now)) release_fork(response, now);
+    return;
+  }
   // The peer has a call after all.
   std::string preview;
   auto dialog = take_dialog(response, preview);
   if (!dialog) return;
-  dialog_ = std::move(*dialog);
-  context_.timers.cancel(limit_);
-  acks_.send(*dialog_, AckContent{cseq->number, {}, unknown_->credentials}, flow_, now);
-  enter(Confirmed{}, "late 2xx to the abandoned INVITE");
+  acks_.send(*dialog, AckContent{cseq->number, {}, unknown_->credentials}, flow_, now);
+  confirm_adopted(std::move(*dialog), "late 2xx to the abandoned INVITE", now);
   emit(LateAnswer{true, sdp_of(response)});
 }
 
-void InviteSession::resend_ack(TimePoint now) { acks_.resend_newest(flow_, now); }
+void InviteSession::confirm_adopted(Dialog dialog, const char* cause, TimePoint now) {
+  release_forks(now);
+  dialog_ = std::move(dialog);
+  drop_limit();
+  enter(Confirmed{}, cause);
+}
+
+Result<void> InviteSession::adopt(const std::string& remote_tag, TimePoint now) {
+  if (!std::holds_alternative<Terminating>(state_) || !unknown_ || !unknown_->initial)
+    return fail(ErrorCode::WrongState, "no abandoned INVITE");
+  for (auto fork = forks_.begin(); fork != forks_.end(); ++fork) {
+    if (fork->dialog.id.remote_tag != remote_tag) continue;
+    Dialog dialog = std::move(fork->dialog);
+    forks_.erase(fork);
+    dialog.phase = Dialog::Phase::Confirmed;
+    confirm_adopted(std::move(dialog), "adopted", now);
+    return {};
+  }
+  return fail(ErrorCode::NotFound, "no such early dialog");
+}
+
+void InviteSession::release_forks(TimePoint now) {
+  if (auto* ending = std::get_if<Terminating>(&state_)) ending->released = true;
+  if (!unknown_ || !unknown_->initial) return;
+  // RFC 3261 §15: the caller may send BYE on an early dialog, too. Their answers change nothing.
+  for (Fork& fork : forks_) {
+    DigestAttempt attempt;
+    static_cast<void>(send(fork.dialog.make_request(wire::Method::Bye), attempt, nullptr, now));
+    acks_.stop(fork.dialog.id.remote_tag);
+  }
+  drop_forks();
+}
+
+void InviteSession::resend_ack(TimePoint now) {
+  if (!is_over()) acks_.resend_newest(flow_, now);
+}
 
 bool InviteSession::ack_is_fresh(TimePoint now) const { return acks_.is_fresh(now); }
 

@@ -24,6 +24,8 @@ Result<void> InviteSession::can_refresh(wire::Method method, bool with_offer) co
     if (peer_request_ && peer_request_->request->method() == wire::Method::Invite)
       return fail(ErrorCode::WrongState, "the peer's re-INVITE waits for us");
   }
+  if (with_offer && (peer_request_ || owed_ack_))
+    return fail(ErrorCode::WrongState, "the peer's exchange comes first");
   // RFC 3264 §4; a re-INVITE without an offer opens an exchange too.
   if ((with_offer || invite) && !offer_answer_.can_offer())
     return fail(ErrorCode::WrongState, "an offer is open");
@@ -52,7 +54,7 @@ Result<void> InviteSession::send_refresh(LocalRefresh refresh, TimePoint now) {
   if (!sent) return tl::unexpected(sent.error());
   refresh.transaction = *sent;
   refresh.cseq = dialog_->local_cseq;
-  dialog_->local_contact = contact_;
+  dialog_->local_contact = contact_;  // As good as told: the peer may have got it.
   local_refresh_ = std::move(refresh);
   return {};
 }

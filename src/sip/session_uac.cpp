@@ -132,7 +132,9 @@ void InviteSession::on_answered(const ResponseArrived& event, TimePoint now) {
   const bool offered = outgoing.request.offer.has_value();
   OwedAck ack{seed_.cseq, std::move(outgoing.credentials)};
   dialog_ = std::move(*dialog);
+  dialog_->local_contact = contact_;
   drop_forks();
+  drop_limit();
   enter(Confirmed{}, "2xx to INVITE");
   emit(Answered{dialog_->id.remote_tag});
   std::string sdp = sdp_of(response);
@@ -182,7 +184,8 @@ void InviteSession::release_fork(const wire::Message& response, TimePoint now) {
   DigestAttempt attempt;
   if (const auto bye = send(dialog->make_request(wire::Method::Bye), attempt, nullptr, now); !bye)
     context_.log.warn("sip", "BYE to a further fork not sent: " + bye.error().detail);
-  emit(Forked{dialog->id, true});
+  // After Ended, the last event, it is done without a word.
+  if (!std::holds_alternative<Finished>(state_)) emit(Forked{dialog->id, true});
 }
 
 void InviteSession::drop_forks() {

@@ -17,6 +17,10 @@ namespace {
 constexpr Duration kT1 = std::chrono::milliseconds(500);
 constexpr Duration kT2 = std::chrono::seconds(4);
 
+/// Bounds to an INVITE's Expires: nobody answers within less, or waits for more.
+constexpr std::chrono::seconds kMinInvitation{1};
+constexpr std::chrono::seconds kMaxInvitation{3600};
+
 }  // namespace
 
 void InviteSession::incoming(const RequestArrived& event, const std::string& contact,
@@ -40,6 +44,9 @@ void InviteSession::incoming(const RequestArrived& event, const std::string& con
   first_invite_ = event.request;
   emit(DialogAdded{dialog_->id});
   enter(Incoming{PeerRequest{event.transaction, event.request, event.flow}}, "INVITE");
+  // RFC 3261 §13.3.1: with an Expires the invitation lapses by itself.
+  if (const auto expires = wire::expires_of(*event.request))
+    limit_ = schedule(Timer::Limit, now + std::clamp(*expires, kMinInvitation, kMaxInvitation));
   std::string sdp = sdp_of(*event.request);
   if (!sdp.empty() && offer_answer_.offer_received(sdp)) {
     emit(OfferReceived{OfferVia::Invite, std::move(sdp)});
@@ -67,6 +74,7 @@ Result<void> InviteSession::accept(std::string sdp, TimePoint now) {
   static_cast<void>(offers ? offer_answer_.offer(std::move(sdp))
                            : offer_answer_.answer(std::move(sdp)));
   dialog_->phase = Dialog::Phase::Confirmed;
+  drop_limit();
   enter(Answering{}, "2xx sent");
   await_ack(invite, offers, now);
   return {};

@@ -433,6 +433,17 @@ class CallFixture : public ::testing::Test {
     clear();
   }
 
+  /// An INVITE from somebody who is no session of ours, at Alice's first address.
+  void stranger_invites(const std::string& id, const std::string& headers,
+                        const std::string& body = "") {
+    const std::string text =
+        "INVITE sip:bob@10.9.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.1.0.2:5060;branch=z9hG4bK" + id +
+        "\r\nFrom: <sip:x@example.org>;tag=x\r\nTo: <sip:bob@example.org>\r\nCall-ID: " + id +
+        "\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n" + headers +
+        "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    bob.layer.on_message(to_alice(), *wire::Message::parse(text), world.now);
+  }
+
   void clear() {
     world.sent();
     world.messages.clear();
