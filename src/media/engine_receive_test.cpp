@@ -277,10 +277,12 @@ TEST_F(EngineReceive, SilenceIsToldOnceAndItsEndToo) {
   const auto silent = h.reported<MediaSilent>();
   ASSERT_EQ(silent.size(), 1U);
   EXPECT_EQ(silent[0].since, last);
-  stream(1);
+  stream(3);
   const auto back = h.reported<MediaHeard>();
   ASSERT_EQ(back.size(), 1U);
   EXPECT_EQ(back[0].pause, Duration(milliseconds(5020)));
+  h.run_for(seconds(2));
+  EXPECT_EQ(h.reported<MediaSilent>().size(), 2U) << "the next silence is told again";
 }
 
 TEST_F(EngineReceive, NobodyExpectsAudioOnHold) {

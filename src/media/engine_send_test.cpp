@@ -214,6 +214,21 @@ TEST_F(EngineSend, AClosedPathSendsNothingButReceivesForAWhile) {
   EXPECT_TRUE(h.reported<FirstReceived>().empty());
 }
 
+TEST_F(EngineSend, AReturnToAPathThatIsClosingKeepsItOpen) {
+  start();
+  h.run_for(milliseconds(100));
+  h.open(2, 1);
+  h.remote(2, kPeer, 1);
+  h.command(ClosePath{PathId(1), seconds(2)});
+  h.run_for(seconds(1));
+  h.remote(1, kPeer, 2);  // the first network is back
+  h.run_for(seconds(3));
+  EXPECT_TRUE(h.closed.empty());
+  EXPECT_EQ(h.sent_rtp().back().path, PathId(1));
+  EXPECT_EQ(h.reported<FirstSent>().back().generation, Generation(2));
+  expect_continuous(h.sent_rtp());
+}
+
 TEST_F(EngineSend, WithoutAPathTimeGoesOnAndSequenceDoesNot) {
   start();
   h.run_for(milliseconds(100));
