@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fmt/core.h>
+#include <memory>
 
 #include "commands.hpp"
+#include "serve.hpp"
+#include "serve_settings.hpp"
 
 namespace godwit::app {
 
 void add_serve_command(CLI::App& app, int* status) {
   CLI::App* command = app.add_subcommand(
       "serve", "A registrar and proxy with echo and tone parties, for trying things out");
-  command->callback([status] {
-    fmt::print(stderr, "godwit serve: not in this version yet\n");
-    *status = kExitFailed;
+  // CLI11 keeps pointers into it.
+  auto flags = std::make_shared<ServeFlags>(*command);
+  command->callback([flags, status] {
+    auto settings = flags->take();
+    *status = settings ? Serve(std::move(*settings)).run()
+                       : usage_error("serve", settings.error().detail);
   });
 }
 
