@@ -145,7 +145,7 @@ void ClientTransactions::detach(ClientTransactionId id, TimePoint now) {
   Transaction* transaction = transactions_.find(id);
   if (transaction == nullptr || transaction->detached) return;
   transaction->detached = true;
-  if (transaction->held) return erase(*transaction);
+  if (transaction->held) return;  // It leaves all the same, if a provisional response comes.
   disarm(transaction->retransmit_timer);
   if (is_waiting(transaction->state)) {
     arm(*transaction, Kind::Linger, now + linger_of(transaction->timers));

@@ -344,6 +344,45 @@ TEST_F(ClientTransactionTest, ADetachedTransactionReportsNothingAndEnds) {
   }
 }
 
+TEST_F(ClientTransactionTest, AProvisionalResponseDoesNotProlongADetachedTransaction) {
+  const auto id = send(Method::Invite);
+  const std::string invite = sent_one();
+  layer_.detach(id, now_);
+  now_ += seconds(1);
+  receive(wifi_, response_to(invite, 180));
+  EXPECT_EQ(run_for(seconds(31)), Lines{});
+  EXPECT_EQ(layer_.live_client(), 0U);
+}
+
+TEST_F(ClientTransactionTest, ADetachedCancelStillLeavesWhenItMay) {
+  const auto id = send(Method::Invite);
+  const std::string invite = sent_one();
+  const auto cancel = layer_.send_cancel(id, now_);
+  layer_.detach(*cancel, now_);
+  layer_.detach(id, now_);
+  receive(wifi_, response_to(invite, 180));
+  const auto datagrams = sent();
+  ASSERT_EQ(datagrams.size(), 1U);
+  EXPECT_EQ(describe(datagrams[0]), "send CANCEL");
+  receive(wifi_, response_to(datagrams[0].bytes, 200));
+  receive(wifi_, response_to(invite, 487));
+  EXPECT_EQ(output(), (Lines{"send ACK"}));
+  EXPECT_EQ(run_for(seconds(40)), Lines{});
+  EXPECT_EQ(layer_.live_client(), 0U);
+}
+
+TEST_F(ClientTransactionTest, ACancelHasTheFullWaitWhateverItsInviteHad) {
+  TransactionTimers timers;
+  timers.timeout = seconds(2);
+  const auto id = send(Method::Invite, timers);
+  const std::string invite = sent_one();
+  receive(wifi_, response_to(invite, 180));
+  events();
+  ASSERT_TRUE(layer_.send_cancel(id, now_));
+  EXPECT_EQ(run_for(milliseconds(4'000)),
+            (Lines{"0 send CANCEL", "500 send CANCEL", "1500 send CANCEL", "3500 send CANCEL"}));
+}
+
 TEST_F(ClientTransactionTest, ADetachedTransactionAbsorbsLateResponses) {
   const auto reg = send(Method::Register);
   const std::string register_bytes = sent_one();
@@ -391,6 +430,15 @@ TEST_F(ClientTransactionTest, ADetachedInviteCanStillBeCancelled) {
   EXPECT_EQ(events().size(), 0U);
 }
 
+TEST_F(ClientTransactionTest, AnAckGoesToTheInvitesServerWhoeverSentTheResponse) {
+  send(Method::Invite);
+  const std::string invite = sent_one();
+  receive(flow_on(2, "10.2.0.2:5060", "198.51.100.66:5099"), response_to(invite, 500));
+  const auto datagrams = sent();
+  ASSERT_EQ(datagrams.size(), 1U);
+  EXPECT_EQ(datagrams[0].flow, lte_);
+}
+
 TEST_F(ClientTransactionTest, AnAckAcrossFamiliesGoesWhereTheResponseCameFrom) {
   send(Method::Invite);
   const std::string invite = sent_one();
@@ -422,7 +470,8 @@ TEST_F(ClientTransactionTest, ResponsesThatAreNotOursAreDropped) {
       {"another method", changed("7 INVITE", "7 OPTIONS")},
       {"a second Via line", changed(via, "Via: SIP/2.0/UDP 10.9.0.1\r\n" + via)},
       {"a second Via below", changed("From:", "Via: SIP/2.0/UDP 10.9.0.1\r\nFrom:")},
-      {"a second Via element", changed("From:", "v: SIP/2.0/UDP a, SIP/2.0/UDP b\r\nFrom:")},
+      {"a second Via in the line", changed(";rport", ";rport, SIP/2.0/UDP 10.9.0.1")},
+      {"two more Via elements", changed("From:", "v: SIP/2.0/UDP a, SIP/2.0/UDP b\r\nFrom:")},
   };
   std::uint64_t strays = 0;
   for (const auto& [what, text] : cases) {

@@ -61,7 +61,8 @@ class TransactionLayer {
   /// The owner no longer wants to hear of it: no response, no timer, no transport failure is
   /// reported, and no retransmission leaves. Responses of the next 64*T1 are still absorbed, a
   /// failure response to an INVITE is still ACKed, and a 2xx to an INVITE comes as
-  /// DetachedAnswerArrived. Unknown ids are ignored.
+  /// DetachedAnswerArrived. A CANCEL that waits for a provisional response is still sent then.
+  /// Unknown ids are ignored.
   void detach(ClientTransactionId transaction, TimePoint now);
 
   /// The flow that a live client transaction sends on.
