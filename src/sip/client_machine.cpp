@@ -95,10 +95,10 @@ ClientStep invite_completed(ClientInput input) {
     case ClientInput::Provisional:
     case ClientInput::Success:
     case ClientInput::RetransmitTimer:
-    case ClientInput::TimeoutTimer: return stay(ClientState::Completed);
-    case ClientInput::TransportFailure:
-      // The figure informs the user. It has its final response and can do nothing about a lost ACK.
-      return stay(ClientState::Completed);
+    case ClientInput::TimeoutTimer:
+    // Here the figure informs the user. It has its final response and can do nothing about a lost
+    // ACK.
+    case ClientInput::TransportFailure: return stay(ClientState::Completed);
   }
   return stay(ClientState::Completed);
 }

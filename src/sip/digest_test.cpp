@@ -235,6 +235,7 @@ TEST_F(DigestClientTest, TheTopmostSupportedChallengeOfARealmCounts) {
     DigestClient client(random_, log_, {alice()});
     DigestAttempt attempt;
     std::vector<std::string> lines;
+    lines.reserve(c.algorithms.size());
     for (const char* algorithm : c.algorithms) {
       lines.push_back(
           www(std::string(R"(realm="r", qop="auth", nonce="n", algorithm=)") + algorithm));
@@ -419,6 +420,7 @@ TEST_F(DigestClientTest, ManyRealmsPushOutTheOneLongestUnused) {
 
 TEST_F(DigestClientTest, AResponseOfNothingButChallengesIsBounded) {
   std::vector<std::string> lines;
+  lines.reserve(100);
   for (int i = 0; i < 100; ++i) {
     lines.push_back(www("realm=\"r" + std::to_string(i) + "\", nonce=\"n\""));
   }

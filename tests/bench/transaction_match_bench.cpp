@@ -62,7 +62,7 @@ class Population {
   }
 
   std::string add_server() {
-    const std::string text =
+    std::string text =
         "INVITE sip:alice@192.168.1.20 SIP/2.0\r\n"
         "Via: SIP/2.0/UDP 203.0.113.5:5060;branch=z9hG4bK" +
         random_.token(24) +
