@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "degraded_demo.hpp"
 #include "lab/netns.hpp"
 #include "lab/report.hpp"
 #include "lab/scenario.hpp"
@@ -23,7 +24,11 @@ struct DemoFlags {
   std::string server = "embedded";
   int family = 4;
   bool json = false;
+  bool degraded = false;
 };
+
+/// The call was kept, but what the demo is about was not shown.
+constexpr int kExitDegraded = 3;
 
 /// The end of every party's log, for a run that failed.
 void print_logs(const std::string& directory) {
@@ -47,18 +52,51 @@ void print_outcome(const lab::Outcome& outcome, std::FILE* out) {
              outcome.options.family == Family::V6 ? 6 : 4, to_ms(outcome.options.rtt));
 }
 
+/// Loopback only: shows that a call can be moved, proves nothing about networks.
+int run_degraded(const DemoFlags& flags, const std::string& why) {
+  constexpr const char* kUnproven =
+      "detection by the kernel's messages, delay, and the loss of a path; figures are the phone's "
+      "own";
+  std::FILE* out = flags.json ? stderr : stdout;
+  fmt::print(
+      out, "No network namespaces: {}.\nThe parties use 127.0.0.x instead. That cannot prove {}.\n",
+      why, kUnproven);
+  const auto outcome = run_degraded_demo(
+      flags.scenario.moves, [out](const std::string& line) { fmt::print(out, "  {}\n", line); },
+      &lab::Ticker::interrupted);
+  const bool kept = outcome && outcome->call_kept;
+  if (!outcome) fmt::print(stderr, "godwit demo: {}\n", outcome.error().detail);
+  nlohmann::ordered_json json;
+  json["result"] = kept ? "degraded" : "FAIL";
+  json["why"] = why;
+  json["not_proven"] = kUnproven;
+  json["moves"] = nlohmann::json::array();
+  if (outcome) {
+    for (const auto& report : outcome->moves) {
+      json["moves"].push_back(nlohmann::ordered_json::parse(report.to_json()));
+    }
+  }
+  if (flags.json) fmt::print("{}\n", json.dump());
+  fmt::print(out, "{}\n", kept ? "degraded: the call was kept, on loopback addresses" : "FAIL");
+  return kept ? kExitDegraded : kExitFailed;
+}
+
 int run_demo(DemoFlags flags) {
   flags.scenario.family = flags.family == 6 ? Family::V6 : Family::V4;
   flags.scenario.server =
       flags.server == "kamailio" ? lab::ServerKind::Kamailio : lab::ServerKind::Embedded;
-  // Before anything else, while this process has one thread.
-  const auto prepared = lab::NetNs::prepare_process();
   lab::Ticker ticker(flags.json ? stderr : stdout);
-  auto outcome = prepared
-                     ? lab::run_scenario(flags.scenario, ticker.observer())
-                     : Result<lab::Outcome>(fail(ErrorCode::Unsupported, prepared.error().detail));
+  if (flags.degraded) return run_degraded(flags, "not asked for");
+  // Before anything else, while this process has one thread.
+  if (const auto prepared = lab::NetNs::prepare_process(); !prepared) {
+    return run_degraded(flags, prepared.error().detail);
+  }
+  const auto outcome = lab::run_scenario(flags.scenario, ticker.observer());
   ticker.clear();
   if (!outcome) {
+    if (outcome.error().code == ErrorCode::Unsupported) {
+      return run_degraded(flags, outcome.error().detail);
+    }
     fmt::print(stderr, "godwit demo: {}\n", outcome.error().detail);
     return kExitFailed;
   }
@@ -85,6 +123,9 @@ void add_demo_command(CLI::App& app, int* status) {
       ->capture_default_str();
   command->add_flag("--json", flags->json,
                     "One JSON object on standard output; all else on standard error");
+  command->add_flag("--degraded", flags->degraded,
+                    "As where namespaces are not allowed: loopback addresses, nothing measured");
+  command->footer("Exit status: 0 PASS, 1 FAIL, 2 wrong flag, 3 degraded.");
   add_network_flags(*command, &flags->scenario);
   command->callback([flags, status] { *status = run_demo(*flags); });
 }

@@ -136,11 +136,17 @@ class Run {
       child.command = *command;
       child.contain = true;
     } else {
-      child.command = {self(),     "serve",
-                       "--listen", Endpoint{network_->server(), 5060}.to_string(),
-                       "--domain", host(),
-                       "--user",   fmt::format("{}:{}", kPhoneUser, kPhonePassword),
-                       "--user",   fmt::format("{}:{}", kCalleeUser, kCalleePassword)};
+      child.command = {self(),
+                       "serve",
+                       "--listen",
+                       Endpoint{network_->server(), 5060}.to_string(),
+                       "--events",
+                       "json",
+                       "--challenge-calls",
+                       "--user",
+                       fmt::format("{}:{}", kPhoneUser, kPhonePassword),
+                       "--user",
+                       fmt::format("{}:{}", kCalleeUser, kCalleePassword)};
     }
     auto started = Party::start("server", network_->far(), child, directory_ + "/server.log");
     if (!started) return tl::unexpected(started.error());

@@ -4,6 +4,7 @@
 // for probes and tests, not for the parties of a call.
 #pragma once
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "godwit/address.hpp"
