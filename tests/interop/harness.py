@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the interop tests share: processes with bounded waits, godwit phones, Kamailio, addresses.
+
+Every test program uses loopback addresses of its own (127.x.y.z, made of its process id), so that
+several can run at once with the usual ports. Every process started is ended by its own pid.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+GODWIT = os.environ.get("GODWIT", "build/release/apps/godwit/godwit")
+HERE = pathlib.Path(__file__).resolve().parent
+LIMIT = 20.0  # Seconds for anything that takes milliseconds on an idle machine.
+
+_next_host = 0
+_in_namespace = False
+
+
+def address():
+    """A local address that no other test program uses."""
+    global _next_host
+    _next_host += 1
+    if _in_namespace:
+        local = f"192.0.2.{_next_host}"
+        subprocess.run(["ip", "address", "add", local + "/24", "dev", "lo"], check=True)
+        return local
+    pid = os.getpid()
+    # 127.0 to 127.19 are left to others; pids beyond 16 bits share addresses with one in 65 536.
+    return f"127.{20 + _next_host}.{pid >> 8 & 255}.{(pid & 255) or 255}"
+
+
+def enter_namespace():
+    """Goes on in a network of its own with addresses that do not look like loopback: some programs
+    refuse those. Where user namespaces are forbidden, ends with ctest's status for "skipped"."""
+    global _in_namespace
+    if os.environ.get("GODWIT_IN_NAMESPACE") != str(os.getppid()):
+        if subprocess.run(["unshare", "-Urn", "true"], capture_output=True, check=False).returncode != 0:
+            print("skipped: this system allows no user namespaces", flush=True)
+            sys.exit(77)
+        environment = dict(os.environ, GODWIT_IN_NAMESPACE=str(os.getpid()))
+        # As a child, not in our place: the namespace ends with it.
+        sys.exit(subprocess.run(["unshare", "-Urn", sys.executable, *sys.argv], env=environment,
+                                check=False).returncode)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    _in_namespace = True
+
+
+def note(text):
+    """Says what is run, in the test's output."""
+    print(f"  {text}", flush=True)
+
+
+class Process:
+    """A child whose output lines are collected; ended when the test ends."""
+
+    def __init__(self, test, arguments, **options):
+        self.arguments = [str(a) for a in arguments]
+        self.name = pathlib.Path(self.arguments[0]).name
+        self.lines = []
+        self.errors = []
+        self._arrived = threading.Condition()
+        self.child = subprocess.Popen(
+            self.arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, errors="replace", start_new_session=True, **options)
+        self._readers = [
+            threading.Thread(target=self._read, args=(self.child.stdout, self.lines), daemon=True),
+            threading.Thread(target=self._read, args=(self.child.stderr, self.errors), daemon=True)]
+        for reader in self._readers:
+            reader.start()
+        test.addCleanup(self.stop)
+
+    def _read(self, stream, lines):
+        for line in stream:
+            with self._arrived:
+                lines.append(line.rstrip("\n"))
+                self._arrived.notify_all()
+        with self._arrived:
+            self._arrived.notify_all()
+
+    def wait_until(self, condition, what, limit=LIMIT):
+        """Waits until condition() is true whenever a line has come; returns what it returned."""
+        deadline = time.monotonic() + limit
+        with self._arrived:
+            while True:
+                result = condition()
+                if result:
+                    return result
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._arrived.wait(left)
+        raise AssertionError(f"{self.name}: {what} did not come within {limit} s; its last output:\n"
+                             + "\n".join(self.lines[-15:] + self.errors[-15:]))
+
+    def wait_for_line(self, text, limit=LIMIT):
+        return self.wait_until(
+            lambda: next((l for l in self.lines + self.errors if text in l), None), repr(text), limit)
+
+    def write(self, line):
+        self.child.stdin.write(line + "\n")
+        self.child.stdin.flush()
+
+    def wait(self, limit=LIMIT):
+        """The exit status."""
+        try:
+            status = self.child.wait(limit)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} still runs after {limit} s:\n"
+                                 + "\n".join(self.lines[-15:] + self.errors[-15:])) from None
+        for reader in self._readers:
+            reader.join(LIMIT)
+        return status
+
+    def stop(self):
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGTERM)
+            try:
+                self.child.wait(5)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                self.child.wait()
+        for stream in (self.child.stdin, self.child.stdout, self.child.stderr):
+            try:
+                stream.close()
+            except OSError:
+                pass
+
+
+class Phone(Process):
+    """`godwit phone --events json`, driven by its standard input."""
+
+    def __init__(self, test, user, local, *flags, host=None, password=None):
+        environment = dict(os.environ)
+        environment.pop("GODWIT_PASSWORD", None)
+        if password is not None:
+            environment["GODWIT_PASSWORD"] = password
+        self.uri = f"sip:{user}@{local}:5060"
+        super().__init__(
+            test, [GODWIT, "phone", "--account", f"sip:{user}@{host or local}", "--bind", local,
+                   "--sip-port", "5060", "--events", "json", *flags], env=environment)
+        self._seen = 0
+        self.wait_for_event("ready")
+
+    def events(self, name, **members):
+        """All events of that name so far whose members are as given; a function is asked."""
+        found = []
+        for line in list(self.lines):
+            event = json.loads(line)
+            if event["event"] == name and all(
+                    wanted(event.get(key)) if callable(wanted) else event.get(key) == wanted
+                    for key, wanted in members.items()):
+                found.append(event)
+        return found
+
+    def wait_for_event(self, name, limit=LIMIT, **members):
+        """The first such event since mark()."""
+        shown = {k: v for k, v in members.items() if not callable(v)}
+
+        def look():
+            since = self.lines[self._seen:]
+            for line in since:
+                event = json.loads(line)
+                if event["event"] == name and all(
+                        wanted(event.get(key)) if callable(wanted) else event.get(key) == wanted
+                        for key, wanted in members.items()):
+                    return event
+            return None
+        return self.wait_until(look, f"event {name} {shown}", limit)
+
+    def mark(self):
+        """Later waits look only at events from here on."""
+        self._seen = len(self.lines)
+
+    def command(self, line, ok=True):
+        """Gives the command and returns its result event."""
+        before = len(self.lines)
+        self.write(line)
+        name = line.split()[0]
+
+        def look():
+            for text in self.lines[before:]:
+                event = json.loads(text)
+                if event["event"] == "result" and event["command"] == name:
+                    return event
+            return None
+        result = self.wait_until(look, f"the result of {line!r}")
+        if result["ok"] != ok:
+            raise AssertionError(f"{line!r}: {result}")
+        return result
+
+    def hears(self, packets=25, call=None):
+        """Waits until that many more RTP packets were received in a call."""
+        self.mark()
+        first = self.wait_for_event("call_statistics", **({"call": call} if call else {}))
+        base = first["packets_received"]
+        return self.wait_for_event("call_statistics",
+                                   packets_received=lambda n: n is not None and n >= base + packets)
+
+    def quit(self):
+        self.write("quit")
+        status = self.wait()
+        if status != 0:
+            raise AssertionError(f"godwit phone ended with {status}: {self.errors[-5:]}")
+
+
+class Kamailio(Process):
+    """A registrar and proxy with digest authentication for alice and bob."""
+
+    USERS = {"alice": "wonderland", "bob": "builder", "baresip": "strange"}
+
+    def __init__(self, test):
+        self.host = address()
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="godwit-kamailio-"))
+        test.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        modules = next(pathlib.Path("/usr/lib").glob("*/kamailio/modules"))
+        passwords = "\n".join(f'  if ($au == "{user}") $var(password) = "{password}";'
+                              for user, password in self.USERS.items())
+        config = (HERE / "kamailio.cfg").read_text(encoding="utf-8")
+        config = config.replace("@HOST@", self.host).replace("@PASSWORDS@", passwords)
+        (folder / "kamailio.cfg").write_text(config, encoding="utf-8")
+        # -DD: in the foreground, children and all, so that ending this process ends them.
+        super().__init__(test, ["/usr/sbin/kamailio", "-DD", "-E", "-f", folder / "kamailio.cfg", "-L",
+                                modules, "-m", "32", "-M", "8", "-Y", folder, "-w", folder])
+        wait_for_sip(self.host, self)
+
+
+def wait_for_sip(host, process, limit=LIMIT):
+    """Asks with OPTIONS until something answers."""
+    deadline = time.monotonic() + limit
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((address(), 0))
+        probe.settimeout(0.2)
+        local = "%s:%d" % probe.getsockname()
+        count = 0
+        while time.monotonic() < deadline:
+            count += 1
+            probe.sendto((f"OPTIONS sip:{host} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bKp{count}"
+                          f"\r\nFrom: <sip:probe@{local}>;tag=p\r\nTo: <sip:{host}>\r\nCall-ID: p{count}"
+                          f"\r\nCSeq: {count} OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+                          ).encode(), (host, 5060))
+            try:
+                probe.recvfrom(4096)
+                return
+            except OSError:
+                if process.child.poll() is not None:
+                    break
+    raise AssertionError(f"{process.name} does not answer:\n" + "\n".join(process.errors[-15:]))
+
+
+def version_of(*command):
+    """The first line that a program says about itself, for the protocol of what was run."""
+    result = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+    lines = (result.stdout + result.stderr).strip().splitlines()
+    return next((l.strip() for l in lines if any(c.isdigit() for c in l)), "?")
+
+
+def main():
+    unittest.main(verbosity=2)
