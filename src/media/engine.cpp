@@ -148,6 +148,8 @@ class MediaEngine::Impl {
   std::optional<TimePoint> first_sent_;
   std::optional<TimePoint>
       dead_since_;  ///< Of the path left last; until the first packet on the new.
+  std::optional<TimePoint> refused_since_;  ///< Of the packets that the system refused in a row.
+  std::optional<TimePoint> last_refused_;
   std::uint64_t resent_ = 0;
   std::uint64_t ignored_ = 0;
 
@@ -257,6 +259,11 @@ void MediaEngine::Impl::apply(const SetRemote& remote, TimePoint now) {
   expect_audio(now);
   if (moves) {
     dead_since_ = remote.old_path_dead_since;
+    if (dead_since_ && refused_since_ && last_refused_ == sent_.last()) {
+      // Refusals came before anybody knew of the death: what they took is repeated, too.
+      dead_since_ = std::min(*dead_since_, *refused_since_ - Duration(1));
+    }
+    refused_since_.reset();
     log_.info("media", name_ + ": sends from " + local.to_string() + " to " +
                            destination_.rtp().to_string());
     if (dead_since_) repeat_sent(now);
@@ -318,6 +325,7 @@ void MediaEngine::Impl::send_rtp(Buffer bytes, TimePoint now) {
     path.first_sent_due = false;
     report(FirstSent{path.id(), path.generation, now, pause});
   }
+  if (last_refused_ != sent_.last()) refused_since_.reset();
   if (!first_sent_) first_sent_ = now;
   sent_.on_packet(now);
   sent_.note(pause.value_or(Duration::zero()));
@@ -548,6 +556,11 @@ void MediaEngine::Impl::report_statistics(TimePoint now) {
 
 void MediaEngine::Impl::on_error(PathId id, const Error& error, TimePoint now) {
   Path* path = find(id);
+  if (path && remote_ && remote_->path == id && sent_.last()) {
+    // The packet just sent had no chance, nor had those refused before it.
+    last_refused_ = *sent_.last();
+    if (!refused_since_) refused_since_ = last_refused_;
+  }
   if (!path || (path->last_trouble && now - *path->last_trouble < kTroubleInterval)) return;
   path->last_trouble = now;
   report(PathTrouble{id, path->generation, error});

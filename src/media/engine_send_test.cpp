@@ -152,6 +152,30 @@ TEST_F(EngineSend, ASwitchFromADeadPathRepeatsAtOnceWhatWasLost) {
   EXPECT_EQ(h.engine.next_timeout(), EngineHarness::kStart + milliseconds(320));
 }
 
+TEST_F(EngineSend, WhatTheSystemRefusedHadNoChance) {
+  start();
+  h.run_for(milliseconds(240));
+  // The address goes just before the packet of 240 ms, and the kernel's word of it comes later.
+  h.engine.on_error(PathId(1), Error{ErrorCode::Network, "address gone"}, h.now);
+  h.run_for(milliseconds(5));
+  h.forget();
+  h.open(2, 1);
+  h.remote(2, kPeer, 1, h.now);
+  EXPECT_EQ(h.reported<FirstSent>().at(0).pause_before, Duration(milliseconds(25)));
+  EXPECT_EQ(h.sent_rtp().size(), 2U);
+}
+
+TEST_F(EngineSend, ARefusalLongAgoIsForgotten) {
+  start();
+  h.run_for(milliseconds(100));
+  h.engine.on_error(PathId(1), Error{ErrorCode::Network, "network unreachable"}, h.now);
+  h.run_for(milliseconds(145));  // The system has taken packets again.
+  h.forget();
+  h.open(2, 1);
+  h.remote(2, kPeer, 1, h.now);
+  EXPECT_EQ(h.reported<FirstSent>().at(0).pause_before, Duration(milliseconds(5)));
+}
+
 TEST_F(EngineSend, OldAudioIsNotRepeated) {
   start();
   h.run_for(seconds(4));

@@ -57,13 +57,15 @@ struct Call {
   bool announced = false;     ///< IncomingCall or Calling was told to the application.
   bool started = false;       ///< Outgoing: the INVITE has left.
   bool answering = false;     ///< The application has answered; waits for its media path.
-  bool ending = false;        ///< Hang-up was asked for or decided.
+  bool ending = false;        ///< Hang-up was asked for or decided …
+  std::string end_reason;     ///< … and why, for the Ended event.
   bool suspended = false;     ///< No path; waits for one until the recovery deadline.
   std::string peer_offer;     ///< The offer of the INVITE, until it is answered.
   bool offer_wanted = false;  ///< The INVITE came without an offer: ours goes in the 2xx.
 
   // Signalling path.
   std::optional<mobility::Path> path;
+  std::optional<mobility::Path> left_path;  ///< Before the last move.
   /// Set by a recovery until the session has been moved to `path`.
   bool move_pending = false;
   Generation generation;
@@ -88,7 +90,11 @@ struct Call {
   bool refresh_in_flight = false;
   /// The wishes that the refresh in flight carries.
   RefreshWish in_flight;
-  int refusals = 0;       ///< In a row.
+  int refusals = 0;         ///< In a row …
+  TimePoint refused_since;  ///< … and when the first of them came.
+  /// The peer refused to move here while the old path lived: not asked again before a change that
+  /// leaves no choice.
+  std::optional<mobility::Path> refused_path;
   bool repaired = false;  ///< The one repair offer of this generation has been made.
   bool wait_for_registration = false;
   TimerId deadline;  ///< While suspended.

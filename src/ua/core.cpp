@@ -212,9 +212,17 @@ void Core::Impl::flush_transmits() {
   while (auto transmit = transactions_.poll_transmit()) {
     const Listener* listener = listeners_.find(transmit->flow.listener);
     if (listener == nullptr || listener->dead) continue;  // Nothing leaves on a dead flow.
+    // Nor on one whose address is away for the moment, while the judge waits whether it returns:
+    // the system would refuse, and the transaction fail for it. Its retransmission may get through.
+    if (!is_present(listener->path)) continue;
     outputs_.push_back(
         SendDatagram{transmit->flow.listener, transmit->flow.remote, std::move(transmit->bytes)});
   }
+}
+
+bool Core::Impl::is_present(const mobility::Path& path) const {
+  return !judge_.has_snapshot() || !config_.bind_addresses.empty() || path.local.is_loopback() ||
+         judge_.current().owner_of(path.local) != nullptr;
 }
 
 void Core::Impl::watch_remotes() {

@@ -112,18 +112,16 @@ void Core::Impl::place_account(Account& account, TimePoint now) {
     }
     return;
   }
-  if (account.path || !judge_.has_snapshot()) return;
+  // A suspended one is resumed by the judge's next change: it knows how often that may be.
+  if (account.path || account.suspended || !judge_.has_snapshot()) return;
   account.path = mobility::choose_path(judge_.current(), account.server->address, path_policy());
-  if (account.path) {
-    account.suspended = false;
-  } else if (!account.suspended) {
-    account.suspended = true;
-    account.registration->suspend(now);
-    if (account.wants_registration) {
-      emit(RegistrationChanged{account.id, RegistrationState::Suspended, 0,
-                               "no network path to " + account.server->to_string(), "",
-                               std::chrono::seconds(0)});
-    }
+  if (account.path) return;
+  account.suspended = true;
+  account.registration->suspend(now);
+  if (account.wants_registration) {
+    emit(RegistrationChanged{account.id, RegistrationState::Suspended, 0,
+                             "no network path to " + account.server->to_string(), "",
+                             std::chrono::seconds(0)});
   }
 }
 

@@ -14,13 +14,15 @@ Call& Core::Impl::make_call(AccountId account, bool outgoing) {
   call->id = id;
   call->account = account;
   call->outgoing = outgoing;
-  call->origin.session_id = random_.next() >> 33U;  // RFC 8866 §5.2: a number that many can read.
   make_session(*call);
   return *(calls_[id] = std::move(call));
 }
 
 void Core::Impl::make_session(Call& call) {
   const Account& account = *accounts_.at(call.account);
+  // A dialog of its own is an SDP session of its own, whose versions start anew.
+  call.origin.session_id = random_.next() >> 33U;  // RFC 8866 §5.2: a number that many can read.
+  call.sent.reset();
   sip::SessionConfig session;
   session.local_uri = account.aor.uri();
   session.display_name = account.config.display_name;
@@ -171,6 +173,7 @@ void Core::Impl::set_state(Call& call, CallState state, int status, const std::s
 void Core::Impl::end_call(Call& call, const std::string& why, TimePoint now) {
   if (call.ending || call.state == CallState::Ended) return;
   call.ending = true;
+  call.end_reason = why;
   if (call.outgoing && !call.started) {
     finish_call(call, 0, why);
     touch(call.id);
@@ -215,7 +218,7 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
     call.path = call.first_hop
                     ? mobility::choose_path(judge_.current(), hop->address, path_policy())
                     : account.path;
-    if (!call.path) {
+    if (!call.path || !is_present(*call.path)) {
       end_call(call, "there is no network path to " + hop->to_string(), now);
       return;
     }

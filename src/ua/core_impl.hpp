@@ -96,6 +96,7 @@ class Core::Impl {
   void dispatch(const sip::TransactionEvent& event, TimePoint now);
   void dispatch_timer(const Timer& timer, TimePoint now);
   void flush_transmits();
+  bool is_present(const mobility::Path& path) const;
   void watch_remotes();
   void retry_later(TimePoint now);
   mobility::PathPolicy path_policy() const;
@@ -157,6 +158,8 @@ class Core::Impl {
   void suspend_call(Call& call, TimePoint now);
   void move_media(Call& call, const mobility::PlanRow& row, const mobility::NetworkChange& change);
   void move_session(Call& call, TimePoint now);
+  bool may_ask_again(const Call& call, const RefreshWish& carried, TimePoint now) const;
+  bool stay_on_old_path(Call& call);
   void on_proof_timer(Call& call, TimePoint now);
   void on_deadline(Call& call, TimePoint now);
   void progress(const std::optional<IpChangeStep>& step);

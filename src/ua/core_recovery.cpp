@@ -23,7 +23,9 @@ constexpr Duration kCancelWait = std::chrono::milliseconds(500);
 /// A busy so soon after calling anew is most likely our own first call (design §5).
 constexpr Duration kOwnBusyWindow = std::chrono::seconds(2);
 constexpr Duration kOwnBusyWait = std::chrono::milliseconds(500);
-/// Refused refreshes in a row, of kinds that may pass, before the call is given up.
+constexpr Duration kMaxServerErrorWait = std::chrono::seconds(4);
+/// Refused refreshes in a row, of kinds that may pass, before one that is not for a recovery is
+/// given up; a recovery has its deadline.
 constexpr int kMaxRefusals = 8;
 
 }  // namespace
@@ -136,6 +138,7 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
                               TimePoint now) {
   Call* call = find_call(CallId{row.use.value() / 2});
   if (call == nullptr || row.mode == mobility::Mode::Leave) return;
+  if (row.mode == mobility::Mode::MakeBeforeBreak && call->refused_path == row.to) return;
   const Account& account = *accounts_.at(call->account);
   if (account.config.ip_change.hang_up_calls) {
     end_call(*call, "calls are hung up when the address changes", now);
@@ -154,6 +157,7 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
   if (call->suspended) {
     call->suspended = false;
     timers_.cancel(call->deadline);
+    progress(recovery_->call_resumed(call->id, now));
   }
   if (call->outgoing && call->state != CallState::Confirmed &&
       call->session->state() != sip::SessionState::Confirmed) {
@@ -165,7 +169,9 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
     recovery_->call_moved_without_refresh(call->id);
     return;
   }
+  call->left_path = call->path;
   call->path = row.to;
+  call->refused_path.reset();
   call->move_pending = true;
   call->refresh_not_before.reset();
   call->refusals = 0;
@@ -296,7 +302,7 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
   if (for_recovery) {
     progress(recovery_->refresh_answered(call.id, false, failed.status, failed.reason, now));
   }
-  ++call.refusals;
+  if (++call.refusals == 1) call.refused_since = now;
   const auto again = [&](Duration wait) {
     call.wish.hold_changed = call.wish.hold_changed || carried.hold_changed;
     call.wish.recovery = call.wish.recovery || carried.recovery;
@@ -305,10 +311,12 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
                                        static_cast<std::uint32_t>(CallTimer::Refresh)});
   };
   const std::string what = std::to_string(failed.status) + " " + failed.reason;
-  if (call.refusals <= kMaxRefusals) {
+  if (may_ask_again(call, carried, now)) {
+    const Duration wait =
+        std::min(kServerErrorWait * (1 << std::min(call.refusals - 1, 8)), kMaxServerErrorWait);
     switch (failed.status) {
       case 491: again(failed.retry_after.value_or(kServerErrorWait)); return;
-      case 500: again(failed.retry_after.value_or(kServerErrorWait)); return;
+      case 500: again(failed.retry_after.value_or(wait)); return;
       case 401:
       case 403:
       case 407:
@@ -342,9 +350,46 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
     }
     return;
   }
+  if (failed.status != 481 && stay_on_old_path(call)) {
+    warn("call " + std::to_string(call.id.value()) + " stays on " + call.path->to_string() +
+         ": the peer answered the move with " + what);
+    return;
+  }
   const std::string why = "lost on a network change: the peer answered the move with " + what;
   if (for_recovery) progress(recovery_->call_given_up(call.id, why, now));
   end_call(call, why, now);
+}
+
+bool Core::Impl::may_ask_again(const Call& call, const RefreshWish& carried, TimePoint now) const {
+  if (!carried.recovery) return call.refusals <= kMaxRefusals;
+  return now - call.refused_since < accounts_.at(call.account)->config.ip_change.recovery_deadline;
+}
+
+bool Core::Impl::stay_on_old_path(Call& call) {
+  // RFC 3261 §14.1: a refused re-INVITE leaves the session as it was, hence the peer still sends
+  // to, and signals to, where we were.
+  if (!call.media || !call.agreed || !call.left_path) return false;
+  const auto lives = [&](const mobility::Path& path, const Endpoint& remote) {
+    return mobility::carries(judge_.current(), path, remote.address);
+  };
+  if (!lives(call.media->path, call.agreed->remote_rtp) ||
+      !lives(*call.left_path, call.session->flow().remote)) {
+    return false;
+  }
+  if (call.next_media) {
+    instruct(call, media::ClosePath{call.next_media->id, {}});
+    call.next_media.reset();
+    call.refused_path = call.path;
+  }
+  if (call.aimed_from != call.media->id) {
+    aim_media(call, *call.media, std::nullopt);
+    call.aimed_from = call.media->id;
+  }
+  call.path = call.left_path;
+  call.move_pending = true;
+  if (recovery_) recovery_->call_stays(call.id);
+  touch(call.id);
+  return true;
 }
 
 void Core::Impl::on_proof_timer(Call& call, TimePoint) {

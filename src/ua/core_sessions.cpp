@@ -19,6 +19,9 @@ void Core::Impl::drain_former(Call& call, TimePoint now) {
       dialogs_.erase(removed->id);
     } else if (std::get_if<sip::CancelAnswered>(&*event) != nullptr) {
       call.restart_at = now;
+      // A fork that had answered before the CANCEL came has our ACK now and is a call, of which our
+      // user knows nothing: it is ended, and the callee called anew.
+      call.former->end(now);
     } else if (std::get_if<sip::LateAnswer>(&*event) != nullptr) {
       call.former->end(now);  // The callee has answered what we had to give up; it is called anew.
     } else if (const auto* request = std::get_if<sip::InDialogRequest>(&*event)) {
@@ -73,7 +76,10 @@ void Core::Impl::on_session_event(Call& call, const sip::SessionEvent& event, Ti
     if (recovery_ && recovery_->takes_part(call.id)) {
       progress(recovery_->call_given_up(call.id, ended->reason, now));
     }
-    if (!call_again(call, *ended, now)) finish_call(call, ended->status, ended->reason);
+    const bool ours = ended->by != sip::EndedBy::Peer && !call.end_reason.empty();
+    if (!call_again(call, *ended, now)) {
+      finish_call(call, ended->status, ours ? call.end_reason : ended->reason);
+    }
   } else if (std::get_if<sip::Answered>(&event) != nullptr) {
     remotes_changed_ = true;  // The dialog's next hop may be another one.
   }

@@ -139,6 +139,24 @@ std::optional<IpChangeStep> Recovery::call_suspended(CallId call, TimePoint now)
   return add(std::move(step));
 }
 
+std::optional<IpChangeStep> Recovery::call_resumed(CallId call, TimePoint now) {
+  if (!calls_.contains(call)) return std::nullopt;
+  IpChangeStep step{};
+  step.kind = StepKind::CallResumed;
+  step.call = call;
+  step.ended = since(now);
+  step.ok = true;
+  return add(std::move(step));
+}
+
+void Recovery::call_stays(CallId call) {
+  const auto found = calls_.find(call);
+  if (found == calls_.end()) return;
+  found->second.ended = true;
+  found->second.impact.survived = true;
+  found->second.impact.new_local = found->second.impact.old_local;
+}
+
 std::optional<IpChangeStep> Recovery::call_given_up(CallId call, const std::string& why,
                                                     TimePoint now) {
   const auto found = calls_.find(call);

@@ -50,9 +50,12 @@ class Recovery {
   std::optional<IpChangeStep> audio_heard(CallId call, TimePoint at, std::optional<Duration> pause,
                                           std::uint32_t lost);
   std::optional<IpChangeStep> call_suspended(CallId call, TimePoint now);
+  std::optional<IpChangeStep> call_resumed(CallId call, TimePoint now);
   std::optional<IpChangeStep> call_given_up(CallId call, const std::string& why, TimePoint now);
   /// The call needs no answer after all, e.g. it is not yet confirmed and answers come later.
   void call_moved_without_refresh(CallId call);
+  /// The peer refused the move, and the call goes on where it was.
+  void call_stays(CallId call);
   /// The answer is here but no audio came in time: it counts as moved, unproven.
   void commit_unproven(CallId call);
 
