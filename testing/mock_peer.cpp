@@ -171,6 +171,7 @@ void MockPeer::register_at_server(std::chrono::seconds expires) {
 void MockPeer::call(const std::string& target) {
   state_ = CallState::Calling;
   end_reason_.clear();
+  remote_sdps_.clear();
   call_id_ = random_.token(16);
   local_tag_ = random_.token(8);
   remote_tag_.clear();
@@ -395,8 +396,9 @@ void MockPeer::on_invite(const std::string& key, const SipText& request, bool in
     return;
   }
   const bool own_pending =
-      std::any_of(client_transactions_.begin(), client_transactions_.end(), [](const auto& entry) {
-        return entry.second.request.method == "INVITE" && entry.second.sending.until != TimePoint();
+      std::any_of(client_transactions_.begin(), client_transactions_.end(), [&](const auto& entry) {
+        return entry.second.request.method == "INVITE" &&
+               entry.second.sending.until > network_.simulation().now();
       });
   if (in_dialog && own_pending) {
     respond(key, SipText::response_to(request, 491, "Request Pending"));
@@ -407,6 +409,7 @@ void MockPeer::on_invite(const std::string& key, const SipText& request, bool in
   if (!in_dialog) {
     state_ = CallState::Ringing;
     end_reason_.clear();
+    remote_sdps_.clear();
     call_id_ = request.first("Call-ID");
     local_tag_ = random_.token(8);
     remote_tag_ = tag_of(request.first("From"));

@@ -80,7 +80,7 @@ class MockPeer {
   const std::vector<Seen>& seen() const { return seen_; }
   /// Of these the requests of the method, one for each CSeq.
   std::vector<Seen> requests(const std::string& method) const;
-  /// Every session description received in an offer or answer, retransmissions left out.
+  /// Every session description of this call received in an offer or answer, without repetitions.
   const std::vector<MockSdp>& remote_sdps() const { return remote_sdps_; }
   /// Final status of the last request of ours of that method; 0: none yet.
   int last_status(const std::string& method) const;

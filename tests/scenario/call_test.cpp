@@ -161,9 +161,9 @@ TEST(CallScenario, DeclinesAndIsCancelled) {
 }
 
 TEST(CallScenario, OneMoreThanAllowedIsBusy) {
-  Stage setup;
-  setup.ua.max_calls = 1;
-  World world(setup);
+  Stage stage;
+  stage.ua.max_calls = 1;
+  World world(stage);
   world.call_peer();
   MockPeerConfig config;
   config.user = "carol";
@@ -226,9 +226,9 @@ TEST(CallScenario, IsHeldAndResumedByReinviteAndByUpdate) {
 TEST(CallScenario, BothChangingTheSessionAtOnceComesRight) {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     SCOPED_TRACE(seed);
-    Stage setup;
-    setup.seed = seed;
-    World world(setup);
+    Stage stage;
+    stage.seed = seed;
+    World world(stage);
     world.call_peer();
     ASSERT_TRUE(world.phone.hold(world.call_id()));
     world.peer.reinvite("sendrecv");
@@ -241,9 +241,9 @@ TEST(CallScenario, BothChangingTheSessionAtOnceComesRight) {
 }
 
 TEST(CallScenario, AnswersAChallengeToTheInvite) {
-  Stage setup;
-  setup.server.challenge_invites = true;
-  World world(setup);
+  Stage stage;
+  stage.server.challenge_invites = true;
+  World world(stage);
   world.call_peer();
   world.expect_audio(world.wifi_address());
 }
@@ -251,10 +251,10 @@ TEST(CallScenario, AnswersAChallengeToTheInvite) {
 TEST(CallScenario, CallsUnderLoss) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE(seed);
-    Stage setup;
-    setup.seed = seed;
-    setup.loss = 0.1;
-    World world(setup);
+    Stage stage;
+    stage.seed = seed;
+    stage.loss = 0.1;
+    World world(stage);
     seed % 2 == 0 ? world.call_peer() : world.peer_calls();
     world.expect_audio(world.wifi_address());
     ASSERT_TRUE(world.phone.hang_up(world.call_id()));

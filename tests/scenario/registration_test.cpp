@@ -20,20 +20,20 @@ TEST(RegistrationScenario, RegistersWithDigestAndSaysWhere) {
 
 TEST(RegistrationScenario, SpeaksBothAlgorithmsAndIpv6) {
   for (const auto algorithm : {testing::ServerDigest::Md5, testing::ServerDigest::Sha256}) {
-    Stage setup;
-    setup.family = Family::V6;
-    setup.server.algorithms = {algorithm};
-    World world(setup);
+    Stage stage;
+    stage.family = Family::V6;
+    stage.server.algorithms = {algorithm};
+    World world(stage);
     world.register_phone();
     EXPECT_EQ(world.server.contacts("alice").size(), 1U);
   }
 }
 
 TEST(RegistrationScenario, RefreshesBeforeItExpiresWithTheNonceSentAhead) {
-  Stage setup;
-  setup.expires = seconds(60);
-  setup.server.strict_nonce_count = true;
-  World world(setup);
+  Stage stage;
+  stage.expires = seconds(60);
+  stage.server.strict_nonce_count = true;
+  World world(stage);
   world.register_phone();
   const auto before = world.sent_sip("REGISTER").size();
   for (int i = 0; i < 300; ++i) {
@@ -53,9 +53,9 @@ TEST(RegistrationScenario, RefreshesBeforeItExpiresWithTheNonceSentAhead) {
 }
 
 TEST(RegistrationScenario, AStaleNonceIsOneSilentRetry) {
-  Stage setup;
-  setup.expires = seconds(60);
-  World world(setup);
+  Stage stage;
+  stage.expires = seconds(60);
+  World world(stage);
   world.register_phone();
   world.server->expire_nonces();
   world.run_for(seconds(70));
@@ -67,10 +67,10 @@ TEST(RegistrationScenario, AStaleNonceIsOneSilentRetry) {
 }
 
 TEST(RegistrationScenario, AsksForLongerWhenTheIntervalIsTooBrief) {
-  Stage setup;
-  setup.expires = seconds(10);
-  setup.server.min_expires = seconds(90);
-  World world(setup);
+  Stage stage;
+  stage.expires = seconds(10);
+  stage.server.min_expires = seconds(90);
+  World world(stage);
   world.register_phone();
   EXPECT_GE(world.phone.last<RegistrationChanged>()->expires, seconds(90));
 }
@@ -166,11 +166,11 @@ TEST(RegistrationScenario, ResolvesTheNameOfTheServer) {
 TEST(RegistrationScenario, RegistersUnderLoss) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     SCOPED_TRACE(seed);
-    Stage setup;
-    setup.seed = seed;
-    setup.loss = 0.1;
-    setup.expires = seconds(30);
-    World world(setup);
+    Stage stage;
+    stage.seed = seed;
+    stage.loss = 0.1;
+    stage.expires = seconds(30);
+    World world(stage);
     world.register_phone();
     world.run_for(seconds(120));
     EXPECT_EQ(world.phone.registration(world.account), RegistrationState::Registered);

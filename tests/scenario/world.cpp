@@ -18,8 +18,8 @@ int failed_expectations() {
 }
 
 World::World(Stage chosen)
-    : setup(std::move(chosen)),
-      simulation(setup.seed),
+    : stage(std::move(chosen)),
+      simulation(stage.seed),
       network(simulation),
       trace(network),
       facts(network),
@@ -28,7 +28,7 @@ World::World(Stage chosen)
       phone_host(make_phone_host()),
       server(network, server_host, server_config()),
       peer(network, peer_host, peer_config()),
-      phone(network, phone_host, setup.ua, &trace, setup.timing),
+      phone(network, phone_host, stage.ua, &trace, stage.timing),
       failures_before_(failed_expectations()) {
   network.observe([this](const testing::PacketEvent& event) {
     if (event.kind != testing::PacketEvent::Kind::Sent || event.from_host != "phone") return;
@@ -48,15 +48,15 @@ World::~World() {
   if (failed_expectations() == failures_before_) return;
   const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
   std::string stem = std::string(GODWIT_TRACE_DIR "/") + info->test_suite_name() + "." +
-                     info->name() + "-" + std::to_string(setup.seed);
+                     info->name() + "-" + std::to_string(stage.seed);
   std::replace(stem.begin() + sizeof GODWIT_TRACE_DIR, stem.end(), '/', '_');
   const auto written = trace.write(stem);
-  std::printf("seed %llu; trace: %s.txt and .pcap%s\n", static_cast<unsigned long long>(setup.seed),
+  std::printf("seed %llu; trace: %s.txt and .pcap%s\n", static_cast<unsigned long long>(stage.seed),
               stem.c_str(), written ? "" : (" NOT WRITTEN: " + written.error().detail).c_str());
 }
 
 IpAddress World::address(std::uint8_t network_number, std::uint8_t host) const {
-  if (setup.family == Family::V4) return IpAddress::v4(10, network_number, 0, host);
+  if (stage.family == Family::V4) return IpAddress::v4(10, network_number, 0, host);
   return *IpAddress::parse("2001:db8:" + std::to_string(network_number) +
                            "::" + std::to_string(host));
 }
@@ -65,30 +65,30 @@ testing::Host& World::make_host(const std::string& name, std::uint8_t number) {
   testing::Host& host = network.add_host(name);
   const auto eth = host.add_interface("eth0");
   host.add_address(eth, address(number));
-  host.add_default_route(setup.family, eth, 100);
+  host.add_default_route(stage.family, eth, 100);
   return host;
 }
 
 testing::Host& World::make_phone_host() {
   testing::Host& host = network.add_host("phone");
   const testing::LinkSettings link{
-      .delay = setup.rtt / 2, .jitter = setup.jitter, .loss = setup.loss};
+      .delay = stage.rtt / 2, .jitter = stage.jitter, .loss = stage.loss};
   wifi = host.add_interface("wlan0", link);
   lte = host.add_interface("wwan0", link);
   host.add_address(wifi, wifi_address());
-  host.add_default_route(setup.family, wifi, 100);
-  if (setup.both_networks) {
+  host.add_default_route(stage.family, wifi, 100);
+  if (stage.both_networks) {
     host.add_address(lte, lte_address());
-    host.add_default_route(setup.family, lte, 200);
+    host.add_default_route(stage.family, lte, 200);
   }
   return host;
 }
 
 MiniServerConfig World::server_config() const {
-  MiniServerConfig config = setup.server;
+  MiniServerConfig config = stage.server;
   config.locals = {{server_address(), 5060}};
   config.domains.push_back("example.org");
-  if (setup.digest) config.users = {{"alice", "wonderland"}, {"bob", "builder"}};
+  if (stage.digest) config.users = {{"alice", "wonderland"}, {"bob", "builder"}};
   return config;
 }
 
@@ -96,8 +96,8 @@ MockPeerConfig World::peer_config() const {
   MockPeerConfig config;
   config.local = {peer_address(), 5060};
   config.server = {server_address(), 5060};
-  config.latch_after = setup.latch_after;
-  config.refuse_before_ack = setup.refuse_before_ack;
+  config.latch_after = stage.latch_after;
+  config.refuse_before_ack = stage.refuse_before_ack;
   return config;
 }
 
@@ -106,26 +106,26 @@ AccountConfig World::account_config() const {
   config.aor = "sip:alice@example.org";
   config.registrar = "sip:" + server_address().to_uri_host();
   config.password = "wonderland";
-  config.expires = setup.expires;
-  config.ip_change.recovery_deadline = setup.recovery_deadline;
+  config.expires = stage.expires;
+  config.ip_change.recovery_deadline = stage.recovery_deadline;
   return config;
 }
 
 void World::wifi_goes() {
   phone_host.remove_address(wifi, wifi_address());
-  phone_host.remove_default_route(setup.family, wifi);
+  phone_host.remove_default_route(stage.family, wifi);
 }
 void World::wifi_comes() {
   phone_host.add_address(wifi, wifi_address());
-  phone_host.add_default_route(setup.family, wifi, 100);
+  phone_host.add_default_route(stage.family, wifi, 100);
 }
 void World::lte_goes() {
   phone_host.remove_address(lte, lte_address());
-  phone_host.remove_default_route(setup.family, lte);
+  phone_host.remove_default_route(stage.family, lte);
 }
 void World::lte_comes() {
   phone_host.add_address(lte, lte_address());
-  phone_host.add_default_route(setup.family, lte, 200);
+  phone_host.add_default_route(stage.family, lte, 200);
 }
 void World::move_to_lte() {
   lte_comes();
@@ -135,8 +135,8 @@ void World::move_to_wifi() {
   wifi_comes();
   lte_goes();
 }
-void World::prefer_lte() { phone_host.add_default_route(setup.family, lte, 50); }
-void World::prefer_wifi() { phone_host.add_default_route(setup.family, lte, 200); }
+void World::prefer_lte() { phone_host.add_default_route(stage.family, lte, 50); }
+void World::prefer_wifi() { phone_host.add_default_route(stage.family, lte, 200); }
 
 void World::set_loss(double loss) {
   for (const std::uint32_t interface : {wifi, lte}) {
@@ -191,7 +191,7 @@ void World::expect_audio(const IpAddress& local) {
   const TimePoint from = now();
   run_for(seconds(1));
   // 50 packets in a second; what is on its way, and the loss of the links, may be missing.
-  const auto least = static_cast<std::size_t>(45 * (1 - 2 * setup.loss));
+  const auto least = static_cast<std::size_t>(45 * (1 - 2 * stage.loss));
   std::size_t heard_up = 0;
   std::size_t heard_down = 0;
   for (const auto& packet : up().packets()) {

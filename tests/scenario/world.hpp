@@ -59,7 +59,7 @@ struct Stage {
 
 class World {
  public:
-  explicit World(Stage setup = {});
+  explicit World(Stage chosen = {});
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
@@ -117,16 +117,16 @@ class World {
   /// types and media lines stay, the version grows by one.
   void expect_continuous_sdp();
 
-  Stage setup;
+  Stage stage;
   testing::Simulation simulation;
   testing::Network network;
   testing::Trace trace;
   testing::RtpFacts facts;
+  std::uint32_t wifi = 0;  // Before the host that sets them.
+  std::uint32_t lte = 0;
   testing::Host& server_host;
   testing::Host& peer_host;
   testing::Host& phone_host;
-  std::uint32_t wifi = 0;
-  std::uint32_t lte = 0;
   testing::SimulatedServer server;
   MockPeer peer;
   SimulatedPhone phone;
