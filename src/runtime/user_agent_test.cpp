@@ -61,11 +61,16 @@ class Party {
     EXPECT_TRUE(added) << (added ? "" : added.error().detail);
     account_ = added.value_or(AccountId{});
   }
-  ~Party() { agent_.reset(); }
+  ~Party() { destroy(); }
 
   UserAgent& agent() { return *agent_; }
   const std::string& uri() const { return uri_; }
-  void destroy() { agent_.reset(); }
+  /// The handler uses the pointer until the destructor has joined the threads; reset() would clear
+  /// it before.
+  void destroy() {
+    delete agent_.get();
+    (void)agent_.release();
+  }
 
   CallId call(const Party& other) {
     const auto id = agent_->call(account_, other.uri());
