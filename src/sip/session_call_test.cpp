@@ -50,6 +50,24 @@ TEST_F(CallFixture, LateOffer) {
   EXPECT_EQ(bob.session().offer_answer().current()->local, sdp("b1"));
 }
 
+TEST_F(CallFixture, UpdateWithAnOfferBeforeTheAnswerIsRefused) {
+  // Found by a random walk: it used to be taken as an offer of a dialog that was none yet.
+  call(std::nullopt);
+  world.run(milliseconds(50));
+  ASSERT_TRUE(bob.session().ring(world.now));
+  world.run(milliseconds(50));
+  Dialog peer = *bob.session().dialog();
+  wire::RequestDraft draft = peer.make_request(wire::Method::Update);
+  draft.content_type = kSdpType;
+  draft.body = sdp("b0");
+  ASSERT_TRUE(bob.layer.send_request(draft, "<" + bob.contact() + ">", to_alice(), Owner{999}, {},
+                                     world.now));
+  world.run(milliseconds(50));
+  EXPECT_EQ(world.all("alice", "500 UPDATE").size(), 1U);
+  EXPECT_FALSE(alice.session().peer_request_pending());
+  EXPECT_FALSE(bob.session().can_refresh(wire::Method::Update, true));
+}
+
 TEST_F(CallFixture, HangingUpInsteadOfAnsweringALateOfferStillAcknowledges) {
   call(std::nullopt);
   world.run(milliseconds(50));

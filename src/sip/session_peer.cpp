@@ -85,6 +85,11 @@ void InviteSession::on_peer_update(const RequestArrived& event, Dialog& dialog, 
     if (moved) emit(PeerMoved{dialog.remote_target});
     return;
   }
+  if (dialog.phase == Dialog::Phase::Early) {
+    // RFC 3311 §5.1: the exchange that the INVITE began comes first, and without reliable
+    // provisional responses it cannot be complete before the 2xx.
+    return offer_answer_.awaits_answer() ? refuse(event, 491, {}, now) : refuse_for_now(event, now);
+  }
   if (peer_request_ || owed_ack_) return refuse_for_now(event, now);
   take_offer(event, OfferVia::Update, now);
 }

@@ -16,10 +16,11 @@ Result<void> InviteSession::can_refresh(wire::Method method, bool with_offer) co
     return fail(ErrorCode::InvalidArgument, "a refresh is a re-INVITE or an UPDATE");
   if (!dialog_ || is_over()) return fail(ErrorCode::WrongState, "no dialog");
   if (local_refresh_) return fail(ErrorCode::WrongState, "our own refresh is pending");
+  // RFC 3261 §14.1, RFC 3311 §5.1: an early dialog has an INVITE pending by its nature, and the
+  // exchange that it began.
+  if ((invite || with_offer) && dialog_->phase == Dialog::Phase::Early)
+    return fail(ErrorCode::WrongState, "the call is not answered yet");
   if (invite) {
-    // RFC 3261 §14.1. An early dialog has an INVITE pending by its nature.
-    if (dialog_->phase == Dialog::Phase::Early)
-      return fail(ErrorCode::WrongState, "the call is not answered yet");
     if (owed_ack_) return fail(ErrorCode::WrongState, "an offer of the peer's waits for us");
     if (peer_request_ && peer_request_->request->method() == wire::Method::Invite)
       return fail(ErrorCode::WrongState, "the peer's re-INVITE waits for us");

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -15,6 +16,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -237,6 +239,13 @@ class World {
 
   /// What has travelled since the last call: "alice INVITE(a1)", in order of sending.
   Lines sent() { return std::exchange(wire, {}); }
+
+  bool no_dialogs_left() const {
+    return std::all_of(party_dialogs.begin(), party_dialogs.end(),
+                       [](const auto& entry) { return entry.second.empty(); });
+  }
+
+  bool nothing_in_flight() const { return in_flight.empty(); }
 
   /// The party's address is gone, with all that is on its way to or from it.
   void kill(Party& party, std::size_t address) { party.dead[address] = true; }
