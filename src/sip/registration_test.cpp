@@ -207,6 +207,20 @@ TEST_F(RegistrationTest, FailuresThatMayPassAreRetriedAfterARisingTime) {
   }
 }
 
+TEST_F(RegistrationTest, SuccessForgetsEarlierFailures) {
+  answers = {{500, {}, ""}, {500, {}, ""}, {500, {}, ""}, granted(100), {500, {}, ""}};
+  start();
+  world.run(seconds(700));
+  const auto bound = std::find_if(
+      phone.statuses.begin(), phone.statuses.end(),
+      [](const auto& status) { return status.state == RegistrationState::Registered; });
+  const auto failed = std::find_if(bound, phone.statuses.end(), [](const auto& status) {
+    return status.state == RegistrationState::Failed;
+  });
+  ASSERT_NE(failed, phone.statuses.end());
+  EXPECT_LE(*failed->retry_in, seconds(60)) << "the first failure of a new row";
+}
+
 TEST_F(RegistrationTest, SilenceIsATimeoutAndARetry) {
   start();
   world.run(seconds(33));
@@ -338,6 +352,8 @@ TEST_F(RegistrationTest, MoveWithARequestInFlightLeavesThatBehind) {
   ASSERT_TRUE(phone.registration->move(move_to_lte(), world.now));
   world.run(seconds(40));
   EXPECT_EQ(states(), "Registering Registered200") << "no word of the old request's timeout";
+  EXPECT_EQ(world.all("alice", "REGISTER").size(), 3U) << "and no retransmission on a dead flow";
+  EXPECT_EQ(phone.timers.size(), 1U);
   EXPECT_EQ(wire::cseq_of(requests[1])->number + 1, wire::cseq_of(requests[2])->number);
 }
 

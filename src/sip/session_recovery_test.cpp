@@ -120,6 +120,44 @@ TEST_F(Recovery, BlindAckFollowsItsScheduleTo32Seconds) {
             (std::vector<double>{0.1, 0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5}));
 }
 
+TEST_F(Recovery, BlindAckGoesAlongWithASecondMove) {
+  establish();
+  ASSERT_TRUE(alice.session().refresh(refresh_of(alice, 0, sdp("a2", 2)), world.now));
+  world.run(milliseconds(12));
+  world.drop("200 INVITE", 100);
+  ASSERT_TRUE(bob.session().answer_offer(sdp("b2", 2), world.now));
+  lose_address();
+  move(alice.session());
+  world.kill(alice, 1);  // Gone again before anything could leave …
+  alice.session().abandon_pending(world.now);
+  world.run(milliseconds(100));
+  EXPECT_TRUE(bob.session().awaits_ack());
+  alice.dead[0] = false;  // … and the first one is back.
+  alice.session().move_flow(to_bob(0), alice.contact(0));
+  world.run(seconds(1));
+  EXPECT_FALSE(bob.session().awaits_ack());
+  EXPECT_EQ(bob.session().state(), SessionState::Confirmed);
+}
+
+TEST_F(Recovery, AnswerAfterAMoveToTheOtherFamilyGoesWhereRequestsGo) {
+  Party& server = world.add("server", {"[2001:db8::53]:5060"});
+  stranger_invites("six", "Contact: <sip:x@10.1.0.2>\r\n");
+  world.run(milliseconds(1));
+  InviteSession& session = bob.session();
+  Flow v6;
+  v6.listener = ListenerId{2};
+  v6.local = *Endpoint::parse("[2001:db8::9]:5060");
+  v6.remote = server.endpoints[0];
+  session.move_flow(v6, "sip:bob@[2001:db8::9]:5060");
+  ASSERT_TRUE(session.accept(sdp("b1"), world.now));
+  std::optional<Transmit> last;
+  while (auto out = bob.layer.poll_transmit()) last = out;
+  ASSERT_TRUE(last);
+  EXPECT_EQ(last->flow.remote, server.endpoints[0]) << "not to the Via, which is IPv4";
+  EXPECT_EQ(last->flow.local, v6.local);
+  EXPECT_NE(last->bytes.find("Contact: <sip:bob@[2001:db8::9]:5060>"), std::string::npos);
+}
+
 TEST_F(Recovery, NoBlindAckForAReInviteWithoutOffer) {
   establish();
   ASSERT_TRUE(alice.session().refresh(refresh_of(alice, 0, std::nullopt), world.now));

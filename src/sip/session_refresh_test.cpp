@@ -236,6 +236,21 @@ TEST_F(CallFixture, HangingUpWithARequestOfThePeersInHand) {
   expect_quiet();
 }
 
+TEST_F(CallFixture, HangingUpBeforeTheAckToAReInviteStopsItsRetransmissions) {
+  establish();
+  ASSERT_TRUE(alice.session().refresh(refresh_of(alice, 0, sdp("a2", 2)), world.now));
+  world.run(milliseconds(50));
+  world.drop("ACK", 100);
+  ASSERT_TRUE(bob.session().answer_offer(sdp("b2", 2), world.now));
+  world.run(milliseconds(50));
+  world.drop("200 BYE");  // So that the session waits, and could go on retransmitting.
+  world.sent();
+  bob.session().end(world.now);
+  world.run(milliseconds(490));
+  EXPECT_EQ(world.sent(), (Lines{"bob BYE", "alice 200 BYE [lost]"}));
+  EXPECT_FALSE(bob.session().awaits_ack());
+}
+
 TEST_F(CallFixture, OtherRequestsAreTheOwnersToAnswer) {
   establish();
   Dialog dialog = *alice.session().dialog();
