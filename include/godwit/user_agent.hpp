@@ -28,8 +28,9 @@ using EventHandler = std::function<void(const Event&, TimePoint at)>;
 
 class UserAgent {
  public:
-  /// Starts the threads. `on_event` must be callable; `on_log` may be empty, and gets what is at
-  /// least as grave as `lowest`: at Debug every SIP message, without credentials.
+  /// Starts the threads; events may come before it has returned. `on_event` must be callable;
+  /// `on_log` may be empty, and gets what is at least as grave as `lowest`: at Debug every SIP
+  /// message, without credentials.
   UserAgent(UserAgentConfig config, EventHandler on_event, LogHandler on_log = {},
             LogLevel lowest = LogLevel::Info);
   /// Ends calls and registrations without waiting for answers (see `shutdown`), joins the threads.

@@ -128,10 +128,6 @@ void CoreDriver::stop() {
   thread_.join();
 }
 
-ua::CoreCounters CoreDriver::counters() {
-  return *run([](ua::Core& core, TimePoint) { return Result<ua::CoreCounters>(core.counters()); });
-}
-
 std::optional<ua::Output> CoreDriver::next_output() {
   const CoreScope scope(in_core_);
   return core_.poll_output();

@@ -70,9 +70,6 @@ class CoreDriver {
   /// Ends everything without waiting for answers, and the threads. Not from an event handler.
   void stop();
 
-  /// Checked by tests for "how much was dropped".
-  ua::CoreCounters counters();
-
  private:
   struct Listener {
     io::UdpSocket socket;

@@ -53,7 +53,7 @@ class Party {
     agent_ = std::make_unique<UserAgent>(
         config, [this](const Event& event, TimePoint) { on_event(event); }, std::move(log),
         LogLevel::Debug);
-    ready_ = true;
+    self_ = agent_.get();
     AccountConfig account;
     account.aor = "sip:" + user + "@" + address_.to_uri_host();
     account.register_on_add = false;
@@ -107,8 +107,10 @@ class Party {
 
  private:
   void on_event(const Event& event) {
-    // The first events may come before the constructor of UserAgent has returned to us.
-    if (react_ && ready_) react_(*agent_, event);
+    // Not agent_: the first events may come before the constructor of UserAgent has returned to us,
+    // the last ones while agent_ is being reset.
+    UserAgent* self = self_.load();
+    if (react_ && self != nullptr) react_(*self, event);
     {
       const std::lock_guard lock(mutex_);
       events_.push_back(event);
@@ -120,7 +122,7 @@ class Party {
   std::string uri_;
   Reaction react_;
   AccountId account_;
-  std::atomic<bool> ready_{false};
+  std::atomic<UserAgent*> self_{nullptr};
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::vector<Event> events_;  // Guarded by mutex_.

@@ -151,30 +151,24 @@ class Phone(Process):
         self._seen = 0
         self.wait_for_event("ready")
 
+    @staticmethod
+    def _matches(event, name, members):
+        return event["event"] == name and all(
+            wanted(event.get(key)) if callable(wanted) else event.get(key) == wanted
+            for key, wanted in members.items())
+
     def events(self, name, **members):
         """All events of that name so far whose members are as given; a function is asked."""
-        found = []
-        for line in list(self.lines):
-            event = json.loads(line)
-            if event["event"] == name and all(
-                    wanted(event.get(key)) if callable(wanted) else event.get(key) == wanted
-                    for key, wanted in members.items()):
-                found.append(event)
-        return found
+        return [event for event in map(json.loads, list(self.lines))
+                if self._matches(event, name, members)]
 
     def wait_for_event(self, name, limit=LIMIT, **members):
         """The first such event since mark()."""
         shown = {k: v for k, v in members.items() if not callable(v)}
 
         def look():
-            since = self.lines[self._seen:]
-            for line in since:
-                event = json.loads(line)
-                if event["event"] == name and all(
-                        wanted(event.get(key)) if callable(wanted) else event.get(key) == wanted
-                        for key, wanted in members.items()):
-                    return event
-            return None
+            return next((event for event in map(json.loads, self.lines[self._seen:])
+                         if self._matches(event, name, members)), None)
         return self.wait_until(look, f"event {name} {shown}", limit)
 
     def mark(self):
