@@ -17,6 +17,8 @@ constexpr Duration kInviteMemory = std::chrono::seconds(300);
 /// Timer J of RFC 3261 §17.2.2: how long a REGISTER may be repeated.
 constexpr Duration kAnswerMemory = std::chrono::seconds(32);
 constexpr int kMaxForwards = 70;
+/// A REGISTER is about 600 bytes. Bindings are kept for days: their size must be nobody's choice.
+constexpr std::size_t kMaxRegister = 4'096;
 
 std::uint64_t fnv1a(std::string_view text) {
   std::uint64_t hash = 0xcbf29ce484222325ULL;
@@ -177,7 +179,11 @@ void MiniServer::handle(const Arrival& arrival, std::string bytes, bool fresh) {
   const auto host = parse_uri("sip:" + sent_by(via));
   const auto rport = parameter(via, "rport");
   const bool same = host && IpAddress::parse(host->host) == arrival.remote.address;
-  if (rport || !same) via = with_parameter(via, "received", arrival.remote.address.to_string());
+  // One that the sender wrote itself would send our answer wherever it likes.
+  const bool forged = parameter(via, "received").has_value();
+  if (rport || !same || forged) {
+    via = with_parameter(via, "received", arrival.remote.address.to_string());
+  }
   if (rport) via = with_parameter(via, "rport", std::to_string(arrival.remote.port));
   message->set_first_value("Via", via);
 
@@ -305,9 +311,18 @@ void MiniServer::handle_request(const Arrival& arrival, SipText request) {
     }
   }
   // RFC 3261 §16.4: every leading Route that names us has done its work.
-  for (auto routes = request.values("Route");
-       !routes.empty() && is_own_host(uri_of(routes.front())); routes = request.values("Route")) {
-    request.remove_first_value("Route");
+  const auto routes = request.values("Route");
+  const auto foreign = std::find_if(routes.begin(), routes.end(), [&](const std::string& route) {
+    return !is_own_host(uri_of(route));
+  });
+  if (foreign != routes.begin()) {
+    // In one pass: a datagram has room for thousands of them.
+    std::string rest;
+    for (auto route = foreign; route != routes.end(); ++route) {
+      rest += (rest.empty() ? "" : ", ") + *route;
+    }
+    request.remove("Route");
+    if (!rest.empty()) request.append("Route", std::move(rest));
   }
   const auto uri = parse_uri(request.uri);
   if (!uri) {
@@ -333,10 +348,11 @@ void MiniServer::handle_own_request(const Arrival& arrival, const SipText& reque
     // A repetition of what was answered is not a second request: its CSeq and nonce count are used.
     const std::string key = transaction_key(request);
     if (const auto known = answers_.find(key); known != answers_.end()) {
-      send_response(arrival, *SipText::parse(known->second));
+      if (const auto answer = SipText::parse(known->second)) send_response(arrival, *answer);
       return;
     }
     handle_register(arrival, request);
+    // An answer with more header lines than we read ourselves is not repeated.
     if (!outputs_.empty() && answers_.size() < config_.max_transactions) {
       answers_[key] = outputs_.back().bytes;
       answer_age_.emplace_back(arrival.now + kAnswerMemory, key);
@@ -410,6 +426,10 @@ void MiniServer::route_request(const Arrival& arrival, SipText request) {
   std::optional<Endpoint> target;
   const auto uri = parse_uri(request.uri);
   if (const auto routes = request.values("Route"); !routes.empty()) {
+    if (!in_dialog) {
+      refuse(403, "Not our domain");  // Whoever forwards for everybody is an open relay.
+      return;
+    }
     const auto route = parse_uri(uri_of(routes.front()));
     target = route ? route->literal() : std::nullopt;
   } else if (is_own_host(request.uri)) {
@@ -435,7 +455,7 @@ void MiniServer::route_request(const Arrival& arrival, SipText request) {
       }
     }
   } else {
-    refuse(403, "Not our domain");  // Whoever forwards for everybody is an open relay.
+    refuse(403, "Not our domain");  // As above.
     return;
   }
   if (!target) {
@@ -511,11 +531,28 @@ void MiniServer::handle_register(const Arrival& arrival, const SipText& request)
     return;
   }
   if (!config_.users.empty() && !authenticated(arrival, request, name)) return;
+  if (request.to_string().size() > kMaxRegister) {
+    reply(arrival, request, 513, "Message Too Large");
+    return;
+  }
+  if (!users_.contains(name) && users_.size() >= config_.max_users) forget_idle_users(arrival.now);
   if (!users_.contains(name) && users_.size() >= config_.max_users) {
     reply(arrival, request, 503, "Too many users");
     return;
   }
   update_bindings(arrival, request, name);
+}
+
+void MiniServer::forget_idle_users(TimePoint now) {
+  // Not more often than that: with every place taken the search would be the flood's second prize.
+  if (users_searched_at_ && now - *users_searched_at_ < std::chrono::seconds(1)) return;
+  users_searched_at_ = now;
+  std::erase_if(users_, [&](const auto& entry) {
+    const auto& bindings = entry.second.bindings;
+    return std::none_of(bindings.begin(), bindings.end(), [&](const ServerBinding& binding) {
+      return !binding.expires_at || *binding.expires_at > now;
+    });
+  });
 }
 
 void MiniServer::update_bindings(const Arrival& arrival, const SipText& request,

@@ -171,6 +171,8 @@ class MiniServer {
   const Endpoint* local_for(Family family) const;
   bool registered_from(const Endpoint& source, TimePoint now) const;
   void expire(TimePoint now);
+  /// Makes room among the users: those without a live binding go.
+  void forget_idle_users(TimePoint now);
 
   void reply(const Arrival& arrival, const SipText& request, int status, std::string_view reason);
   void send_response(const Arrival& arrival, const SipText& response);
@@ -181,6 +183,7 @@ class MiniServer {
   std::unique_ptr<DigestGuard> digest_;
   std::string tag_;
   std::map<std::string, User> users_;
+  std::optional<TimePoint> users_searched_at_;
   std::map<std::string, InviteTarget> invites_;
   std::deque<std::pair<TimePoint, std::string>> invite_age_;
   std::map<std::string, std::string> answers_;  ///< To REGISTERs, by transaction.

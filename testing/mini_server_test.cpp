@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
+
 #include "testing/digest_guard.hpp"
 #include "testing/sip_text.hpp"
 
@@ -316,6 +318,79 @@ TEST_F(MiniServerTest, SendsToTheSourceOfTheRegistrationBehindANat) {
   EXPECT_EQ(parameter(answer.first("Via"), "rport"), "40000");
   send(kBob, request("INVITE", "sip:alice@example.org", kBob).to_string());
   EXPECT_EQ(next()->first, hole);
+}
+
+// ---- Those who mean harm ----
+
+TEST_F(MiniServerTest, AnAnswerOfTooManyLinesIsNotRepeatedButHarmless) {
+  restart(default_config());
+  for (const char* user : {"a", "b", "c", "d"}) {
+    registers(kAlice, std::string("<sip:") + user + "@10.0.0.2>", "");
+  }
+  SipText r = request("REGISTER", "sip:example.org", kAlice);
+  for (int i = 0; i < 249; ++i) r.append("Via", "x y");
+  ASSERT_LE(r.headers.size(), kMaxSipTextHeaders);
+  const std::string first = r.to_string();
+  send(kAlice, first);
+  while (server_->poll_output()) {
+  }
+  send(kAlice, first);  // Our own answer to the first one is beyond what we parse.
+  while (server_->poll_output()) {
+  }
+  EXPECT_EQ(registers(kAlice, "<sip:alice@10.0.0.2>", "").status, 200);
+}
+
+TEST_F(MiniServerTest, AnswersNobodyButTheSender) {
+  restart(default_config());
+  SipText r = request("OPTIONS", "sip:example.org", kAlice);
+  r.set("Via", "SIP/2.0/UDP " + kAlice.to_string() + ";branch=z9hG4bKvictim;received=203.0.113.66");
+  send(kAlice, r.to_string());
+  EXPECT_EQ(next()->first, kAlice);
+}
+
+TEST_F(MiniServerTest, ForwardsToNobodysRouteOutsideADialog) {
+  restart(default_config());
+  SipText r = request("MESSAGE", "sip:bob@example.org", kAlice);
+  r.append("Route", "<sip:10.0.0.1:5060;lr>, <sip:203.0.113.66;lr>");
+  send(kAlice, r.to_string());
+  const auto [to, answer] = *next();
+  EXPECT_EQ(to, kAlice);
+  EXPECT_EQ(answer.status, 403);
+}
+
+TEST_F(MiniServerTest, RoutesThatNameUsAreTakenOffInOnePass) {
+  restart(default_config());
+  register_bob();
+  SipText r = request("INVITE", "sip:bob@example.org", kAlice);
+  std::string routes = "<sip:example.org>";
+  while (routes.size() < 60'000) routes += ",<sip:example.org>";
+  r.append("Route", routes);
+  const auto begin = std::clock();
+  send(kAlice, r.to_string());
+  EXPECT_LT(std::clock() - begin, CLOCKS_PER_SEC / 2) << "processor time for one datagram";
+  const auto [to, out] = *next();
+  EXPECT_EQ(to, kBob);
+  EXPECT_FALSE(out.has("Route"));
+}
+
+TEST_F(MiniServerTest, NamesOfThePastDoNotKeepOthersOut) {
+  MiniServerConfig config = default_config();
+  config.max_users = 8;
+  restart(config);
+  for (int i = 0; i < 8; ++i) {
+    SipText r = request("REGISTER", "sip:example.org", kAlice);
+    r.set("To", "<sip:user" + std::to_string(i) + "@example.org>");  // A mere question.
+    send(kAlice, r.to_string());
+    EXPECT_EQ(next()->second.status, 200);
+  }
+  EXPECT_EQ(registers(kAlice, "<sip:alice@10.0.0.2>", "60").status, 200);
+}
+
+TEST_F(MiniServerTest, KeepsNoRegistrationsOfAbsurdSize) {
+  restart(default_config());
+  const std::string contact = "<sip:" + std::string(5'000, 'a') + "@10.0.0.2>";
+  EXPECT_EQ(registers(kAlice, contact, "").status, 513);
+  EXPECT_TRUE(server_->bindings("alice", now_).empty());
 }
 
 }  // namespace
