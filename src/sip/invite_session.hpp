@@ -161,6 +161,10 @@ class InviteSession {
   /// While held, a missing ACK does not end the session: the 2xx is retransmitted on. Letting go
   /// after the deadline has passed ends it at once.
   void hold_ack_timeout(bool hold, TimePoint now);
+  /// Whether a 401 or 407 to this session's requests is answered with our credentials; yes unless
+  /// told otherwise. A peer that is reached without our server is a stranger: what the digest tells
+  /// it can be searched for the password, or be passed on to the server that the nonce came from.
+  void answer_challenges(bool answer) { answers_challenges_ = answer; }
   /// Proof other than an ACK that the peer has our 2xx (authenticated media): counts as the ACK.
   void confirm_without_ack(TimePoint now);
 
@@ -297,6 +301,8 @@ class InviteSession {
   void drop_limit();
   bool is_over() const;
   void target_may_have_moved(bool moved);
+  /// After a 401 or 407: is it worth sending the request again?
+  bool has_new_credentials(const ResponseArrived& event, DigestAttempt& attempt);
 
   // Messages; session_messages.cpp
   wire::RequestDraft draft_invite(const InviteRequest& request) const;
@@ -387,6 +393,7 @@ class InviteSession {
   MessagePtr first_invite_;  ///< The peer's, for is_merged.
   TimerId limit_;
   bool hold_ack_timeout_ = false;
+  bool answers_challenges_ = true;
 };
 
 }  // namespace godwit::sip

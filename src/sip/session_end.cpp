@@ -86,11 +86,8 @@ void InviteSession::on_terminating_response(const ResponseArrived& event, TimePo
     outcome.status = 0;
     return send_bye(std::move(outcome), now);
   }
-  if (status == 401 || status == 407) {
-    const auto server = context_.transactions.client_flow(event.transaction).value_or(flow_).remote;
-    if (digest_.on_challenge(response, server, ending.attempt).verdict == ChallengeVerdict::Retry)
-      return send_bye(ending.outcome, now, ending.attempt);
-  }
+  if ((status == 401 || status == 407) && has_new_credentials(event, ending.attempt))
+    return send_bye(ending.outcome, now, ending.attempt);
   // RFC 3261 §15.1.1: whatever the answer, 481 and 408 included, the session is over.
   finish(ending.outcome, "BYE answered", now);
 }

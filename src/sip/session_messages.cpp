@@ -108,6 +108,12 @@ Result<ClientTransactionId> InviteSession::send(wire::RequestDraft draft, Digest
   return context_.transactions.send_request(draft, contact_value(), flow, owner_, timers_, now);
 }
 
+bool InviteSession::has_new_credentials(const ResponseArrived& event, DigestAttempt& attempt) {
+  if (!answers_challenges_) return false;
+  const auto server = context_.transactions.client_flow(event.transaction).value_or(flow_).remote;
+  return digest_.on_challenge(*event.response, server, attempt).verdict == ChallengeVerdict::Retry;
+}
+
 wire::ResponseDraft InviteSession::draft_response(const wire::Message& request, const Flow& flow,
                                                   int code, const std::string& sdp) const {
   const std::string& tag = dialog_ ? dialog_->id.local_tag : seed_.local_tag;

@@ -91,6 +91,9 @@ void InviteSession::on_peer_update(const RequestArrived& event, Dialog& dialog, 
     return offer_answer_.awaits_answer() ? refuse(event, 491, {}, now) : refuse_for_now(event, now);
   }
   if (peer_request_ || owed_ack_) return refuse_for_now(event, now);
+  // An INVITE that nobody has answered yet must not become a session behind the user's back: audio
+  // would leave a phone that rings.
+  if (std::holds_alternative<Incoming>(state_)) return refuse_for_now(event, now);
   take_offer(event, OfferVia::Update, now);
 }
 
@@ -98,7 +101,8 @@ void InviteSession::take_offer(const RequestArrived& event, OfferVia via, TimePo
   std::string sdp = sdp_of(*event.request);
   // RFC 3311 §5.2 and RFC 6337 §4: 491 while an offer of ours is open, 500 while one of the peer's.
   if (offer_answer_.awaits_answer()) return refuse(event, 491, {}, now);
-  if (offer_answer_.must_answer()) return refuse_for_now(event, now);
+  // The answer to our first offer, which chooses the dialog, comes before anything else.
+  if (offer_answer_.must_answer() || !dialog_) return refuse_for_now(event, now);
   peer_request_ = PeerRequest{event.transaction, event.request, event.flow};
   if (!sdp.empty() && offer_answer_.offer_received(sdp)) {
     emit(OfferReceived{via, std::move(sdp)});

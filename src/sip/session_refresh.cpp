@@ -69,9 +69,7 @@ void InviteSession::on_refresh_response(const ResponseArrived& event, TimePoint 
     return on_refresh_answered(response, now);
   }
   if (status == 401 || status == 407) {
-    const auto server = context_.transactions.client_flow(event.transaction).value_or(flow_).remote;
-    if (digest_.on_challenge(response, server, local_refresh_->attempt).verdict ==
-        ChallengeVerdict::Retry) {
+    if (has_new_credentials(event, local_refresh_->attempt)) {
       LocalRefresh again = std::move(*local_refresh_);
       local_refresh_ = again;  // For fail_refresh, should the second sending be impossible.
       if (auto sent = send_refresh(std::move(again), now); !sent)

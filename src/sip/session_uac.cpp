@@ -56,9 +56,7 @@ void InviteSession::on_invite_response(const ResponseArrived& event, TimePoint n
   if (status < 300) return on_answered(event, now);
 
   if (status == 401 || status == 407) {
-    const auto server = context_.transactions.client_flow(event.transaction).value_or(flow_).remote;
-    if (digest_.on_challenge(response, server, outgoing.attempt).verdict ==
-        ChallengeVerdict::Retry) {
+    if (has_new_credentials(event, outgoing.attempt)) {
       // RFC 3261 §8.1.3.5: the same Call-ID, To and From, and the next CSeq number. Early dialogs
       // have ended with the final response.
       drop_forks();

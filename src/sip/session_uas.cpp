@@ -17,9 +17,11 @@ namespace {
 constexpr Duration kT1 = std::chrono::milliseconds(500);
 constexpr Duration kT2 = std::chrono::seconds(4);
 
-/// Bounds to an INVITE's Expires: nobody answers within less, or waits for more.
+/// Bounds to an INVITE's Expires: nobody answers within less. Without one, or with a longer one, it
+/// lapses after what proxies allow at most by themselves (timer C, RFC 3261 §16.6 step 11), for a
+/// caller that vanished, or never was where it said, sends no CANCEL.
 constexpr std::chrono::seconds kMinInvitation{1};
-constexpr std::chrono::seconds kMaxInvitation{3600};
+constexpr std::chrono::seconds kMaxInvitation{180};
 
 }  // namespace
 
@@ -45,8 +47,8 @@ void InviteSession::incoming(const RequestArrived& event, const std::string& con
   emit(DialogAdded{dialog_->id});
   enter(Incoming{PeerRequest{event.transaction, event.request, event.flow}}, "INVITE");
   // RFC 3261 §13.3.1: with an Expires the invitation lapses by itself.
-  if (const auto expires = wire::expires_of(*event.request))
-    limit_ = schedule(Timer::Limit, now + std::clamp(*expires, kMinInvitation, kMaxInvitation));
+  const auto expires = wire::expires_of(*event.request).value_or(kMaxInvitation);
+  limit_ = schedule(Timer::Limit, now + std::clamp(expires, kMinInvitation, kMaxInvitation));
   std::string sdp = sdp_of(*event.request);
   if (!sdp.empty() && offer_answer_.offer_received(sdp)) {
     emit(OfferReceived{OfferVia::Invite, std::move(sdp)});

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ua/account.hpp"
 
+#include <algorithm>
+
 #include "wire/sip/uri.hpp"
 
 namespace godwit::ua {
@@ -82,6 +84,12 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
       context, owner, std::move(registration), *account->digest);
   account->config = std::move(config);
   return account;
+}
+
+bool Account::trusts(const IpAddress& address) const {
+  return (server && server->address == address) ||
+         std::find(server_addresses.begin(), server_addresses.end(), address) !=
+             server_addresses.end();
 }
 
 std::string Account::contact(const Endpoint& local) const {

@@ -32,7 +32,8 @@ struct Account {
   std::unique_ptr<sip::DigestClient> digest;
   std::unique_ptr<sip::Registration> registration;
 
-  std::optional<Endpoint> server;  ///< The first hop's address once known.
+  std::optional<Endpoint> server;           ///< The first hop's address once known.
+  std::vector<IpAddress> server_addresses;  ///< All that its name stands for.
   std::optional<QueryId> query;
   std::optional<TimePoint> resolve_again_at;
   std::optional<mobility::Path> path;
@@ -45,6 +46,8 @@ struct Account {
   bool wait_for_answer = false;
   Generation generation;
 
+  /// Is this the server that our credentials are for?
+  bool trusts(const IpAddress& address) const;
   /// "sip:alice@192.0.2.7:5060"
   std::string contact(const Endpoint& local) const;
 };

@@ -83,6 +83,10 @@ struct Call {
   std::optional<media::PathId> aimed_from;
   std::optional<AgreedAudio> agreed;
   bool hold_wanted = false;
+  /// An ACK or audio has come: whoever called is where it said. Without that our answer, and the
+  /// audio behind it, may go to somebody who never asked.
+  bool peer_proven = false;
+  bool quiet = false;  ///< No audio leaves until then.
 
   // Refresh.
   RefreshWish wish;

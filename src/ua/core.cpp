@@ -188,6 +188,7 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
           case CallTimer::Refresh: break;  // advance() sees that the time has come.
           case CallTimer::Proof: on_proof_timer(*call, now); break;
           case CallTimer::Deadline: on_deadline(*call, now); break;
+          case CallTimer::Unproven: on_unproven_timer(*call); break;
         }
         touch(call->id);
       }
@@ -364,7 +365,10 @@ void Core::Impl::on_resolved(QueryId query, const Result<std::vector<IpAddress>>
 void Core::Impl::on_timeout(TimePoint now) {
   transactions_.on_timeout(now);
   while (const auto timer = timers_.pop_due(now)) dispatch_timer(*timer, now);
-  judge_.on_timeout(collect_uses(), now);
+  // Only then are the uses worth collecting: there may be thousands, and timers by the packet.
+  if (const auto due = judge_.next_timeout(); due && *due <= now) {
+    judge_.on_timeout(collect_uses(), now);
+  }
   settle(now);
 }
 

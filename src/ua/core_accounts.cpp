@@ -98,6 +98,7 @@ void Core::Impl::on_server_resolved(Account& account,
     }
   }
   account.server = Endpoint{chosen, account.first_hop.port};
+  account.server_addresses = *addresses;
   remotes_changed_ = true;
   touch(account.id);
 }

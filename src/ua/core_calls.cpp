@@ -7,6 +7,13 @@
 #include "ua/core_impl.hpp"
 
 namespace godwit::ua {
+namespace {
+
+/// For how long an answer sends audio before its ACK: a lost one is asked for after 500 ms. One
+/// forged datagram must not make a phone that answers by itself send for the 32 s until its BYE.
+constexpr Duration kUnprovenAudio = std::chrono::seconds(1);
+
+}  // namespace
 
 Call& Core::Impl::make_call(AccountId account, bool outgoing) {
   const CallId id{++last_call_};
@@ -245,6 +252,7 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   invite.offer = wire::to_string(*call.open_offer);
   invite.flow = *flow;
   invite.contact = account.contact(flow->local);
+  call.session->answer_challenges(account.trusts(hop->address));
   remotes_changed_ = true;
   if (const auto sent = call.session->invite(std::move(invite), now); !sent) {
     finish_call(call, 0, "the call could not be placed: " + sent.error().detail);
@@ -293,6 +301,8 @@ void Core::Impl::answer_incoming(Call& call, TimePoint now) {
   }
   apply_agreed(call, answer->agreed, path->id);
   set_state(call, CallState::Confirmed, 200, "answered here");
+  timers_.schedule(now + kUnprovenAudio, Timer{owner(OwnerKind::CallControl, call.id.value()),
+                                               static_cast<std::uint32_t>(CallTimer::Unproven)});
 }
 
 void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {

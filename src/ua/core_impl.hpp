@@ -69,7 +69,7 @@ class Core::Impl {
 
  private:
   using Timer = sip::UsageTimer;
-  enum class CallTimer : std::uint32_t { Refresh = 1, Proof, Deadline };
+  enum class CallTimer : std::uint32_t { Refresh = 1, Proof, Deadline, Unproven };
   enum class CoreTimer : std::uint32_t { Retry = 1 };
 
   // core.cpp
@@ -144,6 +144,9 @@ class Core::Impl {
   MediaPath open_media_path(Call& call, const mobility::Path& path);
   void open_first_media(Call& call, const IpAddress& towards);
   MediaPath* find_media_path(Call& call, media::PathId id);
+  void set_parameters(const Call& call);
+  void on_unproven_timer(Call& call);
+  void on_peer_proven(Call& call);
   void apply_agreed(Call& call, const AgreedAudio& agreed, media::PathId from);
   void aim_media(Call& call, const MediaPath& from, std::optional<TimePoint> old_dead_since);
   void commit_offered_path(Call& call);

@@ -41,15 +41,7 @@ void Core::Impl::apply_agreed(Call& call, const AgreedAudio& agreed, media::Path
   const bool same_remote = call.agreed && call.agreed->remote_rtp == agreed.remote_rtp &&
                            call.agreed->remote_rtcp == agreed.remote_rtcp;
   call.agreed = agreed;
-  media::SetParameters parameters;
-  parameters.codec = agreed.codec;
-  parameters.payload_type = agreed.payload_type;
-  parameters.receive = agreed.receive;
-  parameters.telephone_event = agreed.telephone_event;
-  parameters.direction = agreed.direction;
-  parameters.packet_time = config_.media.packet_time;
-  parameters.latch = config_.media.latch;
-  instruct(call, std::move(parameters));
+  set_parameters(call);
   const MediaPath* path = find_media_path(call, from);
   // Aiming again at the same place from the same path would undo a latched source.
   const bool same_path = call.aimed_from == from;
@@ -59,6 +51,35 @@ void Core::Impl::apply_agreed(Call& call, const AgreedAudio& agreed, media::Path
   }
   remotes_changed_ = true;
   announce_media(call);
+}
+
+void Core::Impl::set_parameters(const Call& call) {
+  const AgreedAudio& agreed = *call.agreed;
+  media::SetParameters parameters;
+  parameters.codec = agreed.codec;
+  parameters.payload_type = agreed.payload_type;
+  parameters.receive = agreed.receive;
+  parameters.telephone_event = agreed.telephone_event;
+  parameters.direction =
+      call.quiet ? make_direction(false, receives(agreed.direction)) : agreed.direction;
+  parameters.packet_time = config_.media.packet_time;
+  parameters.latch = config_.media.latch;
+  instruct(call, std::move(parameters));
+}
+
+void Core::Impl::on_unproven_timer(Call& call) {
+  if (call.peer_proven || !call.agreed || call.state == CallState::Ended) return;
+  log_.info("ua", "call " + std::to_string(call.id.value()) +
+                      ": no audio is sent until the caller acknowledges the answer");
+  call.quiet = true;
+  set_parameters(call);
+}
+
+void Core::Impl::on_peer_proven(Call& call) {
+  call.peer_proven = true;
+  if (std::exchange(call.quiet, false) && call.agreed && call.state != CallState::Ended) {
+    set_parameters(call);
+  }
 }
 
 void Core::Impl::announce_media(const Call& call) {
@@ -112,6 +133,7 @@ void Core::Impl::on_media(CallId id, const media::MediaReport& report, TimePoint
                                       sent->at, sent->pause_before));
     }
   } else if (const auto* heard = std::get_if<media::FirstReceived>(&report)) {
+    on_peer_proven(*call);
     if (recovery_ && heard->generation == recovery_->generation()) {
       progress(recovery_->audio_heard(id, heard->at, heard->pause_before, heard->lost));
     }

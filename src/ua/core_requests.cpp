@@ -112,6 +112,7 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
   call.path = listener->path;
   call.started = true;
   call.origin.address = listener->path.local;
+  call.session->answer_challenges(account->trusts(event.flow.remote.address));
   call.session->incoming(event, account->contact(event.flow.local), now);
   outputs_.push_back(CreateMedia{call.id});
   remotes_changed_ = true;
@@ -120,8 +121,12 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
 
   IpAddress towards = event.flow.remote.address;
   if (const auto offer = wire::parse_sdp(call.peer_offer); offer && !offer->media.empty()) {
-    if (const auto* connection = offer->connection_of(offer->media.front())) {
-      towards = connection->literal().value_or(towards);
+    const auto* connection = offer->connection_of(offer->media.front());
+    const auto address = connection != nullptr ? connection->literal() : std::nullopt;
+    // A caller elsewhere cannot mean our own loopback: there only our own services listen.
+    if (address && !address->is_unspecified() && !address->is_multicast() &&
+        (!address->is_loopback() || towards.is_loopback())) {
+      towards = *address;
     }
   }
   open_first_media(call, towards);

@@ -70,6 +70,8 @@ void Core::Impl::on_session_event(Call& call, const sip::SessionEvent& event, Ti
     on_refresh_failed(call, *failed, now);
   } else if (const auto* request = std::get_if<sip::InDialogRequest>(&event)) {
     on_in_dialog_request(call, *request, now);
+  } else if (std::get_if<sip::AckReceived>(&event) != nullptr) {
+    on_peer_proven(call);
   } else if (std::get_if<sip::PeerMoved>(&event) != nullptr) {
     remotes_changed_ = true;
   } else if (const auto* ended = std::get_if<sip::Ended>(&event)) {
@@ -83,7 +85,7 @@ void Core::Impl::on_session_event(Call& call, const sip::SessionEvent& event, Ti
   } else if (std::get_if<sip::Answered>(&event) != nullptr) {
     remotes_changed_ = true;  // The dialog's next hop may be another one.
   }
-  // AckReceived, AckMissing, Forked, CancelAnswered, LateAnswer and Cancelled need nothing here:
+  // AckMissing, Forked, CancelAnswered, LateAnswer and Cancelled need nothing here:
   // the session acts on them itself, and Ended follows where the call is over.
 }
 

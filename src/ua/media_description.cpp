@@ -93,7 +93,16 @@ struct Remote {
   bool on_hold_address = false;
 };
 
-Result<Remote> remote_of(const SessionDescription& description, const SdpMedia& media) {
+/// Where a packet would reach the peer, if anybody: not a group, and not ourselves, where other
+/// programs take our audio for a neighbour's request.
+bool is_possible_peer(const IpAddress& remote, const IpAddress& local) {
+  static const IpAddress kBroadcast = IpAddress::v4(255, 255, 255, 255);
+  return !remote.is_multicast() && remote != kBroadcast &&
+         (!remote.is_loopback() || local.is_loopback());
+}
+
+Result<Remote> remote_of(const SessionDescription& description, const SdpMedia& media,
+                         const IpAddress& local) {
   const wire::SdpAddress* connection = description.connection_of(media);
   if (connection == nullptr) return fail(ErrorCode::Malformed, "SDP without a c= line");
   const auto address = connection->literal();
@@ -101,8 +110,9 @@ Result<Remote> remote_of(const SessionDescription& description, const SdpMedia& 
     return fail(ErrorCode::Unsupported,
                 "SDP connection address is no IP literal: " + connection->host);
   }
-  if (address->is_multicast()) {
-    return fail(ErrorCode::Unsupported, "SDP connection address is multicast");
+  if (!is_possible_peer(*address, local)) {
+    return fail(ErrorCode::Unsupported,
+                "SDP connection address cannot be the peer's: " + address->to_string());
   }
   Remote remote;
   remote.rtp = {*address, media.port};
@@ -110,7 +120,8 @@ Result<Remote> remote_of(const SessionDescription& description, const SdpMedia& 
   if (media.rtcp) {
     remote.rtcp.port = media.rtcp->port;
     if (media.rtcp->address) {
-      if (const auto own = media.rtcp->address->literal()) remote.rtcp.address = *own;
+      const auto own = media.rtcp->address->literal();
+      if (own && is_possible_peer(*own, local)) remote.rtcp.address = *own;
     }
   }
   // RFC 2543's hold, still sent by old phones (RFC 3264 §8.4).
@@ -195,7 +206,8 @@ Result<AudioAnswer> make_answer(const SessionDescription& offer, const SessionOr
       return std::find(audio.codecs.begin(), audio.codecs.end(), mapping.codec) !=
              audio.codecs.end();
     });
-    const auto remote = usable ? remote_of(offer, offered) : Result<Remote>(Remote{});
+    const auto remote =
+        usable ? remote_of(offer, offered, audio.rtp.address) : Result<Remote>(Remote{});
     if (accepted || !usable || choice == codecs.end() || !remote) {
       if (!remote) why = remote.error().detail;
       if (usable && choice == codecs.end()) why = "the offer has no codec in common with us";
@@ -242,7 +254,9 @@ Result<AgreedAudio> read_answer(const SessionDescription& our_offer,
     const SdpMedia& answered = answer.media[i];
     if (offered.kind != wire::SdpMediaKind::Audio || offered.port == 0) continue;
     if (answered.port == 0) return fail(ErrorCode::Unsupported, "the peer refused our audio");
-    const auto remote = remote_of(answer, answered);
+    const auto* ours = our_offer.connection_of(offered);
+    const auto local = ours != nullptr ? ours->literal() : std::nullopt;
+    const auto remote = remote_of(answer, answered, local.value_or(IpAddress{}));
     if (!remote) return tl::unexpected<Error>(remote.error());
     const auto codecs = known_codecs(answered);
     if (codecs.empty()) return fail(ErrorCode::Unsupported, "the SDP answer has no known codec");
