@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/json_writer.hpp"
+#include "base/utf8.hpp"
 #include "commands.hpp"
 #include "event_text.hpp"
 #include "io/clock.hpp"
@@ -66,7 +67,7 @@ Phone::Phone(PhoneSettings settings)
       },
       [](LogLevel level, std::string_view component, std::string_view text) {
         fmt::print(stderr, "{:.3f} {} {}: {}\n", to_ms(io::now().time_since_epoch()) / 1000.0,
-                   level_name(level), component, text);
+                   level_name(level), component, visible(text, true));
       },
       settings_.log_level);
 }
@@ -180,9 +181,10 @@ void Phone::note(const Event& event) {
     entry.state = CallState::Incoming;
     entry.incoming = true;
     entry.who = incoming->from;
-    ++calls_so_far_;
     if (!current_ || settings_.auto_answer) current_ = incoming->call;
     set_up(incoming->call);
+    // Nobody fills the disk, or overwrites a recording, by ringing.
+    if (settings_.auto_answer) start_recording(incoming->call);
     const auto taken =
         settings_.auto_answer ? agent_->answer(incoming->call) : agent_->ring(incoming->call);
     // The caller may have given up meanwhile; then the call's own event says so.
@@ -191,6 +193,10 @@ void Phone::note(const Event& event) {
     const auto found = calls_.find(changed->call);
     if (found == calls_.end()) return;
     found->second.state = changed->state;
+    if (changed->state == CallState::Confirmed && found->second.incoming &&
+        !settings_.auto_answer) {
+      start_recording(changed->call);
+    }
     if (changed->state != CallState::Ended) return;
     calls_.erase(found);
     if (current_ == changed->call) {
@@ -211,10 +217,12 @@ void Phone::set_up(CallId call) {
   if (settings_.source.kind != AudioSource::Kind::Silence) {
     if (auto set = agent_->set_source(call, settings_.source); !set) complain(set.error().detail);
   }
-  if (!settings_.record.empty()) {
-    const auto file = numbered(settings_.record, calls_so_far_);
-    if (auto set = agent_->record(call, file); !set) complain(set.error().detail);
-  }
+}
+
+void Phone::start_recording(CallId call) {
+  if (settings_.record.empty()) return;
+  const auto file = numbered(settings_.record, ++recorded_calls_);
+  if (auto set = agent_->record(call, file); !set) complain(set.error().detail);
 }
 
 void Phone::show(const Event& event, TimePoint at) {
@@ -274,7 +282,7 @@ void Phone::complain(const std::string& text) {
   if (prompt_shown_) {
     say(text);
   } else {
-    fmt::print(stderr, "godwit phone: {}\n", text);
+    fmt::print(stderr, "godwit phone: {}\n", visible(text, true));
   }
 }
 

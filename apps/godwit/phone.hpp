@@ -53,6 +53,7 @@ class Phone {
   void take_events();
   void note(const Event& event);
   void set_up(CallId call);
+  void start_recording(CallId call);
   void show(const Event& event, TimePoint at);
   void handle_line(const std::string& line);
   void report(std::string_view command, const Result<std::string>& result);
@@ -103,7 +104,7 @@ class Phone {
   RegistrationChanged registration_{};
   std::map<CallId, CallEntry> calls_;
   CallId current_;
-  std::uint32_t calls_so_far_ = 0;
+  std::uint32_t recorded_calls_ = 0;
   std::optional<TimePoint> waits_until_;
   bool quitting_ = false;
   bool prompt_shown_ = false;

@@ -71,8 +71,8 @@ Result<std::string> Phone::do_call(const std::string& argument) {
   if (!call) return tl::unexpected(call.error());
   calls_[*call].who = argument;
   current_ = *call;
-  ++calls_so_far_;
   set_up(*call);
+  start_recording(*call);
   return std::string{};
 }
 

@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
-#include <sstream>
 #include <utility>
 
+#include "base/utf8.hpp"
 #include "godwit/address.hpp"
 
 namespace godwit::app {
@@ -23,14 +23,17 @@ Error named(const std::string& what, const Error& error) {
 
 Result<std::string> read_small_file(const std::string& file) {
   std::ifstream stream(file, std::ios::binary);
-  std::ostringstream content;
-  if (!stream || !(content << stream.rdbuf())) {
+  // Not a byte more than needed to say that it is too much: a device never ends.
+  std::string content(kMaxFile + 1, '\0');
+  stream.read(content.data(), static_cast<std::streamsize>(content.size()));
+  if (stream.bad() || (stream.fail() && !stream.eof())) {
     return fail(ErrorCode::Io, "cannot read " + quoted(file));
   }
-  if (content.str().size() > kMaxFile) {
+  content.resize(static_cast<std::size_t>(stream.gcount()));
+  if (content.size() > kMaxFile) {
     return fail(ErrorCode::TooLarge, quoted(file) + " is too large for a settings file");
   }
-  return content.str();
+  return content;
 }
 
 std::string first_line(std::string_view text) {
@@ -99,12 +102,7 @@ Result<void> check_sip_uri(const std::string& text, bool with_user) {
   return {};
 }
 
-std::string printable(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '.';
-  }
-  return text;
-}
+std::string printable(std::string text) { return visible(text); }
 
 std::string quoted(const std::string& text) {
   constexpr std::size_t kShown = 80;

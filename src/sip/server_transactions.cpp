@@ -77,7 +77,8 @@ void ServerTransactions::on_request(const Flow& flow, const MessagePtr& request,
     ++context_.counters.retransmissions_absorbed;
     return feed(*transaction, ServerInput::Request, now);
   }
-  if (transactions_.size() >= context_.limits.max_server) {
+  if (transactions_.size() >= context_.limits.max_server ||
+      bytes_ >= context_.limits.max_server_bytes) {
     ++context_.counters.refused_busy;
     respond_statelessly(flow, *request, 503, "Too Many Transactions");
     return;
@@ -98,12 +99,14 @@ void ServerTransactions::create(const Flow& flow, const MessagePtr& request,
   transaction.id = transactions_.insert(std::move(owned));
   index_.insert(key, transaction.id.value());
 
+  bytes_ += transaction.top_via.size();
   if (transaction.invite) {
     // RFC 3261 §17.2.1 allows to wait 200 ms for the user's own response. On UDP an unanswered
     // INVITE is sent again after 500 ms, of which the way back takes its part: so at once.
     transaction.response = wire::serialise(
         wire::make_response(*request, 100, {.to_tag = {}, .reason = {}, .source = flow.remote}),
         std::string());
+    bytes_ += transaction.response.size();
     send(transaction);
   } else {
     arm(transaction, Kind::Timeout, now + 64 * timers_.t1);
@@ -180,6 +183,7 @@ Result<void> ServerTransactions::respond(ServerTransactionId id, wire::ResponseD
     return fail(ErrorCode::TooLarge, "the response does not fit into a datagram");
   }
   if (std::string tag = tag_in(draft); !tag.empty()) transaction->to_tag = std::move(tag);
+  bytes_ += bytes.size() - transaction->response.size();
   transaction->response = std::move(bytes);
   apply(*transaction, next, input, now);
   return {};
@@ -317,6 +321,7 @@ void ServerTransactions::disarm(TimerId& timer) {
 void ServerTransactions::erase(Transaction& transaction) {
   disarm(transaction.retransmit_timer);
   disarm(transaction.end_timer);
+  bytes_ -= transaction.top_via.size() + transaction.response.size();
   index_.erase(transaction.key);
   transactions_.erase(transaction.id);
 }

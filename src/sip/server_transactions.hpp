@@ -79,6 +79,7 @@ class ServerTransactions {
   TransactionTimers timers_;
   Slab<Transaction, ServerTransactionId> transactions_;
   HashIndex index_;
+  std::size_t bytes_ = 0;  ///< Of all transactions' texts.
 };
 
 }  // namespace godwit::sip

@@ -52,6 +52,8 @@ struct TransactionLimits {
   std::size_t max_server = 100'000;
   /// With so many events, or datagrams, not yet fetched, arriving messages are dropped and counted.
   std::size_t max_pending = 4'096;
+  /// What server transactions remember of requests and responses, which others choose the size of.
+  std::size_t max_server_bytes = 64U * 1024 * 1024;
 };
 
 /// A request that is no retransmission. Answer it with TransactionLayer::respond. For an INVITE the

@@ -156,6 +156,30 @@ TEST_F(SmallTransactionLayerTest, ServerTransactionsAreBounded) {
   EXPECT_EQ(output(), Lines{}) << "known ones are still served";
 }
 
+class NarrowTransactionLayerTest : public TransactionFixture {
+ protected:
+  NarrowTransactionLayerTest()
+      : TransactionFixture(
+            {.max_client = 3, .max_server = 1'000, .max_pending = 10, .max_server_bytes = 4'000}) {}
+};
+
+TEST_F(NarrowTransactionLayerTest, WhatServerTransactionsRememberIsBounded) {
+  const auto large = [this](int number) {
+    return request(
+        "OPTIONS", "OPTIONS",
+        "10.9.0.1;x=" + std::string(2'000, 'x') + ";branch=z9hG4bK" + std::to_string(number));
+  };
+  receive(wifi_, large(1));
+  receive(wifi_, large(2));
+  EXPECT_EQ(output(), (Lines{"request OPTIONS", "request OPTIONS"}));
+  receive(wifi_, large(3));
+  EXPECT_EQ(output(), (Lines{"send 503 OPTIONS"}));
+  run_for(seconds(40));
+  EXPECT_EQ(layer_.live_server(), 0U);
+  receive(wifi_, large(4));
+  EXPECT_EQ(output(), (Lines{"request OPTIONS"})) << "the ended ones count no more";
+}
+
 TEST_F(SmallTransactionLayerTest, NobodyFetchingTheOutputStopsTheInput) {
   for (int i = 0; i < 100; ++i) {
     receive(wifi_, request("ACK", "ACK", "10.9.0.1;branch=z9hG4bKack", "a"));
