@@ -15,7 +15,7 @@ class Stranger {
   explicit Stranger(World& world) : world_(world), host_(world.network.add_host("mallory")) {
     const auto eth = host_.add_interface("eth0");
     host_.add_address(eth, world.address(66));
-    host_.add_default_route(world.setup.family, eth, 100);
+    host_.add_default_route(world.stage.family, eth, 100);
     socket_ = *host_.bind({world.address(66), 5060}, 0,
                           [this](testing::SocketId, const Endpoint&, const std::string& bytes) {
                             if (auto message = SipText::parse(bytes)) seen.push_back(*message);
@@ -105,13 +105,13 @@ TEST(HostileScenario, CallsThatNobodyAnswersDoNotKeepOthersOut) {
   World world;
   world.register_phone();
   Stranger stranger(world);
-  for (std::uint32_t i = 0; i < world.setup.ua.max_calls; ++i) {
+  for (std::uint32_t i = 0; i < world.stage.ua.max_calls; ++i) {
     SipText invite = stranger.request("INVITE", "flood" + std::to_string(i));
     Stranger::put_sdp(invite, stranger.address());
     stranger.send(invite);
   }
   world.run_for(seconds(1));
-  EXPECT_EQ(world.phone.all<IncomingCall>().size(), world.setup.ua.max_calls);
+  EXPECT_EQ(world.phone.all<IncomingCall>().size(), world.stage.ua.max_calls);
   world.run_for(seconds(240));
   EXPECT_TRUE(world.phone.idle()) << "they have rung out";
   EXPECT_EQ(world.phone.engines(), 0U);
