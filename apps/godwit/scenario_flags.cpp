@@ -43,6 +43,8 @@ CLI::Option* add_span_flag(CLI::App& command, const std::string& flag, Duration*
 
 void add_network_flags(CLI::App& command, lab::ScenarioOptions* options) {
   add_span_flag(command, "--rtt", &options->rtt, "Round trip between the phone and everybody else");
+  add_span_flag(command, "--slack", &options->slack,
+                "Allow this much more silence than the goal, on a machine with other work");
   command
       .add_option("--seed", options->seed,
                   "Of the random choices (the moments of the moves, loss, jitter)")

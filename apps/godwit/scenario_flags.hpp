@@ -16,7 +16,7 @@ namespace godwit::app {
 CLI::Option* add_span_flag(CLI::App& command, const std::string& flag, Duration* span,
                            const std::string& help);
 
-/// --rtt, --seed and --pcap.
+/// --rtt, --slack, --seed and --pcap.
 void add_network_flags(CLI::App& command, lab::ScenarioOptions* options);
 
 }  // namespace godwit::app

@@ -137,6 +137,7 @@ void ClientTransactions::begin(Transaction& transaction, TimePoint now) {
   transaction.interval = transaction.timers.t1;
   index_.insert(transaction.key, transaction.id.value());
   context_.output.send(transaction.flow, transaction.bytes);
+  transaction.sent_at = now;
   arm(transaction, Kind::Retransmit, now + transaction.interval);
   arm(transaction, Kind::Timeout, now + timeout_of(transaction.timers));
 }
@@ -218,10 +219,11 @@ void ClientTransactions::feed(Transaction& transaction, ClientInput input, const
   const ClientStep step = transaction.invite ? step_invite_client(transaction.state, input)
                                              : step_non_invite_client(transaction.state, input);
   if (step.acknowledge) send_ack(transaction, *flow, *response);
-  if (step.pass_up) pass_up(transaction, *flow, response);
+  if (step.pass_up) pass_up(transaction, *flow, response, now);
   if (step.resend) {
     context_.output.send(transaction.flow, transaction.bytes);
     ++context_.counters.retransmissions_sent;
+    transaction.sent_at.reset();
     // RFC 3261 §17.1.1.2: timer A doubles without limit; §17.1.2.2: timer E up to T2, and is T2
     // once a provisional response has come.
     transaction.interval *= 2;
@@ -290,9 +292,12 @@ void ClientTransactions::enter(Transaction& transaction, ClientState next, Clien
 }
 
 void ClientTransactions::pass_up(Transaction& transaction, const Flow& flow,
-                                 const MessagePtr& response) {
+                                 const MessagePtr& response, TimePoint now) {
   if (!transaction.detached) {
-    context_.output.report(ResponseArrived{transaction.id, transaction.owner, flow, response});
+    const auto sent_at = std::exchange(transaction.sent_at, std::nullopt);
+    context_.output.report(
+        ResponseArrived{transaction.id, transaction.owner, flow, response,
+                        sent_at ? std::optional<Duration>(now - *sent_at) : std::nullopt});
   } else if (transaction.invite && response->status() >= 200 && response->status() < 300) {
     context_.output.report(
         DetachedAnswerArrived{transaction.id, transaction.owner, flow, response});

@@ -57,6 +57,7 @@ class ClientTransactions {
     TimerId retransmit_timer;
     TimerId end_timer;  ///< Timeout or linger.
     TimePoint end_at{};
+    std::optional<TimePoint> sent_at;  ///< Until the first response or retransmission.
     bool detached = false;
     /// INVITE: its CANCEL, waiting for a provisional response or sent.
     ClientTransactionId cancel;
@@ -78,7 +79,8 @@ class ClientTransactions {
   void arm(Transaction& transaction, TransactionTimer::Kind kind, TimePoint at);
   void disarm(TimerId& timer);
   void on_retransmit(Transaction& transaction, TimePoint now);
-  void pass_up(Transaction& transaction, const Flow& flow, const MessagePtr& response);
+  void pass_up(Transaction& transaction, const Flow& flow, const MessagePtr& response,
+               TimePoint now);
   void send_ack(Transaction& transaction, const Flow& arrived, const wire::Message& response);
   void release_cancel(Transaction& invite, TimePoint now);
   void erase(Transaction& transaction);

@@ -83,6 +83,9 @@ struct ResponseArrived {
   Owner owner;
   Flow flow;  ///< The one that the response came on: after a change not the one we sent on.
   MessagePtr response;
+  /// From the request to this, its first response. Absent for later ones, and once the request has
+  /// been retransmitted: nobody knows which copy was answered (Karn's rule).
+  std::optional<Duration> round_trip = std::nullopt;
 };
 
 /// A 2xx to an INVITE that was detached (or whose owner was told of a failure): the peer has a call

@@ -92,6 +92,19 @@ bool Account::trusts(const IpAddress& address) const {
              server_addresses.end();
 }
 
+void Account::note_round_trip(Duration sample) {
+  round_trip = round_trip ? (*round_trip * 7 + sample) / 8 : sample;
+}
+
+sip::TransactionTimers Account::recovery_timers() const {
+  const sip::TransactionTimers usual;
+  if (!round_trip) return usual;
+  // Twice the round trip: what was measured on the old network is only a hint about the new one.
+  sip::TransactionTimers timers = sip::TransactionTimers::from_rtt(*round_trip * 2);
+  timers.timeout = 64 * usual.t1;
+  return timers;
+}
+
 std::string Account::contact(const Endpoint& local) const {
   return "sip:" + wire::percent_encode_user(aor.user) + "@" + local.to_string();
 }

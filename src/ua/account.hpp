@@ -45,6 +45,15 @@ struct Account {
   /// … but not before its REGISTER in flight is answered, for the old path still works.
   bool wait_for_answer = false;
   Generation generation;
+  /// Between our requests and the first hop's first responses, smoothed; empty: not measured yet.
+  std::optional<Duration> round_trip;
+
+  /// A measurement. Weighed in with 1/8 (RFC 6298 §2).
+  void note_round_trip(Duration sample);
+  /// For the requests of a recovery, which follow a change that may well lose packets: they are
+  /// sent again first after two measured round trips (100 to 500 ms) instead of RFC 3261's 500 ms,
+  /// and given up no earlier (docs/adr/0004).
+  sip::TransactionTimers recovery_timers() const;
 
   /// Is this the server that our credentials are for?
   bool trusts(const IpAddress& address) const;

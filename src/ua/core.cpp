@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ua/core_impl.hpp"
+#include "wire/sip/headers.hpp"
 #include "wire/sip/message.hpp"
 
 namespace godwit::ua {
@@ -11,6 +12,10 @@ namespace {
 
 /// How often an unreachable resource (a name, a socket) is asked for again.
 constexpr Duration kRetryInterval = std::chrono::seconds(2);
+
+/// From a refused send to a new socket, if no change of the network explains it: longer than the
+/// judge takes to act, and so long that a socket that never works costs little.
+constexpr Duration kBrokenWait = std::chrono::milliseconds(500);
 
 /// Rounds of settling for one input. Each round carries an event one layer on; more than a handful
 /// would be two parts answering each other for ever.
@@ -150,6 +155,7 @@ void Core::Impl::dispatch(const sip::TransactionEvent& event, TimePoint now) {
   } else if (const auto* cancel = std::get_if<sip::CancelArrived>(&event)) {
     to_owner_of(cancel->invite, [&](sip::InviteSession& s) { s.on_cancel(*cancel, now); });
   } else if (const auto* response = std::get_if<sip::ResponseArrived>(&event)) {
+    note_round_trip(*response);
     to_usage(
         response->owner, [&](sip::Registration& r) { r.on_response(*response, now); },
         [&](sip::InviteSession& s) { s.on_response(*response, now); });
@@ -165,6 +171,23 @@ void Core::Impl::dispatch(const sip::TransactionEvent& event, TimePoint now) {
     to_owner_of(server->transaction,
                 [&](sip::InviteSession& s) { s.on_server_failed(*server, now); });
   }
+}
+
+void Core::Impl::note_round_trip(const sip::ResponseArrived& response) {
+  if (!response.round_trip) return;
+  const auto id = static_cast<std::uint32_t>(response.owner.value() >> 3U);
+  Account* account = nullptr;
+  if (static_cast<OwnerKind>(response.owner.value() & 7U) == OwnerKind::Registration) {
+    account = find_account(AccountId{id});
+  } else if (const SessionRef found = find_session(id)) {
+    account = find_account(found.call->account);
+  }
+  // Only the first hop's own answers: a callee's 200 may have waited for a person.
+  if (account == nullptr || account->server != response.flow.remote) return;
+  const auto cseq = wire::cseq_of(*response.response);
+  const bool final_invite =
+      cseq && cseq->method == wire::Method::Invite && response.response->status() >= 200;
+  if (!final_invite) account->note_round_trip(*response.round_trip);
 }
 
 void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
@@ -194,6 +217,10 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
       }
       break;
     case OwnerKind::Core:
+      if (static_cast<CoreTimer>(timer.kind) == CoreTimer::BrokenListener) {
+        replace_broken_listeners(now);
+        break;
+      }
       retry_timer_.reset();
       listeners_.forget_failures();
       for (const auto& [account, state] : accounts_) touch(account);
@@ -306,10 +333,28 @@ void Core::Impl::on_send_error(ListenerId id, const Endpoint& remote, bool fatal
   // A full queue or an ICMP error may pass: retransmission tries again. A socket whose address is
   // gone does not come back.
   if (!fatal) return;
-  listeners_.mark_dead(id);
-  transactions_.on_flow_failed(id, now);
-  for (const auto& [account, state] : accounts_) touch(account);
-  settle(now);
+  // Mostly the snapshot that explains it is a moment away, and the recovery takes along what is
+  // under way here. Only if none comes is it the socket itself.
+  if (broken_listeners_.empty()) {
+    timers_.schedule(
+        now + kBrokenWait,
+        Timer{owner(OwnerKind::Core, 0), static_cast<std::uint32_t>(CoreTimer::BrokenListener)});
+  }
+  broken_listeners_.insert(id);
+}
+
+void Core::Impl::replace_broken_listeners(TimePoint now) {
+  bool any = false;
+  for (const ListenerId id : std::exchange(broken_listeners_, {})) {
+    const Listener* listener = listeners_.find(id);
+    if (listener == nullptr || listener->dead || !is_present(listener->path)) continue;
+    log_.warn("ua", "the SIP socket of " + listener->path.to_string() + " is of no more use");
+    listeners_.mark_dead(id);
+    dead_listeners_.push_back(id);
+    any = true;
+  }
+  // A new socket on the same path: everything says again where it is.
+  if (any && judge_.has_snapshot()) judge_.force(now);
 }
 
 void Core::Impl::on_network(NetworkSnapshot snapshot, TimePoint now) {

@@ -152,6 +152,7 @@ void Core::Impl::advance(Account& account, TimePoint now) {
     sip::RegistrationMove move;
     move.flow = *flow;
     move.contact = account.contact(flow->local);
+    move.timers = account.recovery_timers();
     move.generation = account.generation;
     if (const auto moved = registration.move(move, now); !moved) {
       warn("account " + account.config.aor + " could not register from " + flow->local.to_string() +

@@ -322,6 +322,7 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
   sip::RefreshRequest refresh;
   refresh.flow = call.session->flow();
   refresh.contact = account.contact(refresh.flow.local);
+  if (call.wish.recovery) refresh.timers = account.recovery_timers();
   refresh.generation = call.generation;
   call.open_offer = call.next_offer(config_.media, *path);
   call.sent = call.open_offer;

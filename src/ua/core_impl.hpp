@@ -70,7 +70,7 @@ class Core::Impl {
  private:
   using Timer = sip::UsageTimer;
   enum class CallTimer : std::uint32_t { Refresh = 1, Proof, Deadline, Unproven };
-  enum class CoreTimer : std::uint32_t { Retry = 1 };
+  enum class CoreTimer : std::uint32_t { Retry = 1, BrokenListener };
 
   // core.cpp
   static sip::Owner owner(OwnerKind kind, std::uint32_t id) {
@@ -94,7 +94,9 @@ class Core::Impl {
   SessionRef find_session(const sip::DialogId& dialog);
   void settle(TimePoint now);
   void dispatch(const sip::TransactionEvent& event, TimePoint now);
+  void note_round_trip(const sip::ResponseArrived& response);
   void dispatch_timer(const Timer& timer, TimePoint now);
+  void replace_broken_listeners(TimePoint now);
   void flush_transmits();
   bool is_present(const mobility::Path& path) const;
   void watch_remotes();
@@ -193,6 +195,7 @@ class Core::Impl {
   std::set<CallId> touched_calls_;
   std::vector<CallId> finished_calls_;
   std::vector<ListenerId> dead_listeners_;
+  std::set<ListenerId> broken_listeners_;  ///< Refused a send; looked at when the timer fires.
   std::vector<IpAddress> watched_;
   bool remotes_changed_ = false;
   bool online_ = true;

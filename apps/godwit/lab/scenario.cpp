@@ -57,6 +57,8 @@ class Run {
       : options_(options), observer_(observer), random_(options.seed) {
     outcome_.options = options;
     outcome_.limits = limits_for(options.rtt);
+    outcome_.limits.silence_down += options.slack;
+    outcome_.limits.silence_up += options.slack;
   }
   ~Run() {
     if (keep_logs_ || directory_.empty()) return;

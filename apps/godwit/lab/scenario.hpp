@@ -25,6 +25,7 @@ struct ScenarioOptions {
   Duration rtt = std::chrono::milliseconds(50);
   Duration jitter{};
   double loss = 0;
+  Duration slack{};  ///< Added to the limits of silence: for machines that have other work.
   int moves = 2;
   std::uint64_t seed = 1;
   std::string pcap_directory;  ///< Empty: no files.
