@@ -50,7 +50,8 @@ struct Call {
   std::unique_ptr<sip::InviteSession> former;
   bool former_to_cancel = false;
   std::optional<TimePoint>
-      restart_at;  ///< The new INVITE leaves then, or when the CANCEL is answered.
+      restart_at;              ///< The new INVITE leaves then, or when the CANCEL is answered.
+  bool start_retried = false;  ///< A socket for the first INVITE was refused once.
   bool called_again =
       false;  ///< The one retry after a busy that our own first call may have caused.
   CallState state = CallState::Calling;

@@ -234,11 +234,11 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   const ListenerId listener = listeners_.ensure(*call.path, judge_.generation());
   const auto flow = listeners_.flow(listener, *hop);
   if (const Listener* state = listeners_.find(listener); state != nullptr && state->failed) {
-    end_call(call, "no SIP port of " + call.path->to_string() + " could be opened", now);
+    start_later(call, "no SIP port of " + call.path->to_string() + " could be opened", now);
     return;
   }
   if (call.media->failed) {
-    end_call(call, "no RTP port of " + call.media->path.to_string() + " could be opened", now);
+    start_later(call, "no RTP port of " + call.media->path.to_string() + " could be opened", now);
     return;
   }
   if (!flow || !call.media->rtp) return;
@@ -257,6 +257,25 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   if (const auto sent = call.session->invite(std::move(invite), now); !sent) {
     finish_call(call, 0, "the call could not be placed: " + sent.error().detail);
   }
+}
+
+void Core::Impl::start_later(Call& call, const std::string& why, TimePoint now) {
+  if (std::exchange(call.start_retried, true)) {
+    end_call(call, why, now);
+    return;
+  }
+  // Perhaps the address has just gone, and the snapshot that says so is a moment away.
+  constexpr Duration kWait = std::chrono::milliseconds(500);
+  call.restart_at = now + kWait;
+  timers_.schedule(*call.restart_at, Timer{owner(OwnerKind::CallControl, call.id.value()),
+                                           static_cast<std::uint32_t>(CallTimer::Refresh)});
+  leave_start(call);
+}
+
+void Core::Impl::leave_start(Call& call) {
+  if (call.media) instruct(call, media::ClosePath{call.media->id, {}});
+  call.media.reset();
+  call.path.reset();
 }
 
 void Core::Impl::answer_incoming(Call& call, TimePoint now) {

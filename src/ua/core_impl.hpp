@@ -117,6 +117,8 @@ class Core::Impl {
   bool call_again(Call& call, const sip::Ended& ended, TimePoint now);
   void advance(Call& call, TimePoint now);
   void start_outgoing(Call& call, TimePoint now);
+  void start_later(Call& call, const std::string& why, TimePoint now);
+  void leave_start(Call& call);
   void answer_incoming(Call& call, TimePoint now);
   void refresh_if_wanted(Call& call, TimePoint now);
   void end_call(Call& call, const std::string& why, TimePoint now);
@@ -157,6 +159,7 @@ class Core::Impl {
   // core_recovery.cpp
   void begin_recovery(const mobility::NetworkChange& change, TimePoint now);
   std::vector<mobility::Use> collect_uses() const;
+  bool was_refused(const mobility::PlanRow& row) const;
   void recover_registration(const mobility::PlanRow& row);
   void recover_call(const mobility::PlanRow& row, const mobility::NetworkChange& change,
                     TimePoint now);

@@ -80,8 +80,10 @@ void Core::Impl::progress(const std::optional<IpChangeStep>& step) {
 }
 
 void Core::Impl::begin_recovery(const mobility::NetworkChange& change, TimePoint now) {
-  const mobility::RecoveryPlan plan =
+  mobility::RecoveryPlan plan =
       mobility::plan(change.snapshot, change.delta, collect_uses(), path_policy());
+  std::erase_if(plan.rows, [&](const auto& row) { return was_refused(row); });
+  if (plan.empty() && !change.delta.has(ChangeCause::Forced)) return;
   if (recovery_) emit(IpChangeCompleted{recovery_->finish(true, now)});
   recovery_.emplace(change, plan.decision);
   emit(IpChangeDetected{change.generation, change.delta.causes, plan.decision});
@@ -97,11 +99,26 @@ void Core::Impl::begin_recovery(const mobility::NetworkChange& change, TimePoint
       recover_registration(row);
     }
   }
+  for (const auto& [id, call] : calls_) {
+    // Not called yet: it starts from wherever the account is now.
+    if (!call->outgoing || call->started || call->former || !call->start_retried) continue;
+    leave_start(*call);
+    call->restart_at = now;
+  }
   // What has not been moved hears of its flow's death; what has been moved is detached or
   // elsewhere.
   for (const auto& [id, account] : accounts_) touch(id);
   for (const auto& [id, call] : calls_) touch(id);
   dead_listeners_.insert(dead_listeners_.end(), dead.begin(), dead.end());
+}
+
+bool Core::Impl::was_refused(const mobility::PlanRow& row) const {
+  // The plan proposes the better path again with each snapshot; the peer has said no to it.
+  if (row.kind != mobility::UseKind::Call || row.mode != mobility::Mode::MakeBeforeBreak) {
+    return false;
+  }
+  const auto found = calls_.find(CallId{row.use.value() / 2});
+  return found != calls_.end() && row.to && found->second->refused_path == row.to;
 }
 
 void Core::Impl::recover_registration(const mobility::PlanRow& row) {
@@ -138,7 +155,6 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
                               TimePoint now) {
   Call* call = find_call(CallId{row.use.value() / 2});
   if (call == nullptr || row.mode == mobility::Mode::Leave) return;
-  if (row.mode == mobility::Mode::MakeBeforeBreak && call->refused_path == row.to) return;
   const Account& account = *accounts_.at(call->account);
   if (account.config.ip_change.hang_up_calls) {
     end_call(*call, "calls are hung up when the address changes", now);

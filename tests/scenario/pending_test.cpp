@@ -222,6 +222,38 @@ TEST(PendingScenario, ACallIsRingingThere) {
   }
 }
 
+TEST(PendingScenario, ACallIsPlacedInTheInstantTheAddressGoes) {
+  // The kernel refuses the INVITE before the snapshot that explains why has been read.
+  World world;
+  world.phone.play_to_all(440);
+  world.register_phone();
+  world.move_to_lte();
+  const CallId call = *world.phone.call(world.account, "bob");
+  ASSERT_TRUE(
+      world.run_until([&] { return world.phone.state(call) == CallState::Confirmed; }, seconds(5)))
+      << (world.phone.ended(call) ? world.phone.ended(call)->reason : "");
+  world.run_for(seconds(2));
+  EXPECT_EQ(world.peer.remote_sdps().back().rtp.address, world.lte_address());
+}
+
+TEST(PendingScenario, ALostRequestOfARecoveryIsSentAgainAfterTwoRoundTrips) {
+  // RTT 50 ms: T1 is 100 ms instead of 500 (docs/adr/0004).
+  World world;
+  world.call_peer();
+  world.network.lose_next(
+      [](const SimulatedPacket& packet) { return packet.bytes.starts_with("INVITE "); });
+  const TimePoint moved_at = world.now();
+  world.move_to_lte();
+  world.run_for(seconds(2));
+  const auto invites = world.sent_sip("INVITE ", moved_at);
+  ASSERT_GE(invites.size(), 2U);
+  EXPECT_NEAR(to_ms(invites[1].at - invites[0].at), 100, 15);
+  const IpChangeReport report = world.phone.last<IpChangeCompleted>()->report;
+  ASSERT_EQ(report.calls.size(), 1U);
+  EXPECT_LE(*report.calls[0].silence_down, milliseconds(200));
+  expect_moved(world, world.lte_address());
+}
+
 TEST(PendingScenario, TheAnswerToOurCallIsLost) {
   // The callee answers at the moment of the change: its 200 goes to the old address, and the CANCEL
   // comes too late. As it rang before we know its tag: that call is ended, and a new one made.
