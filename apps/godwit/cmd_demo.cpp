@@ -55,12 +55,13 @@ void print_outcome(const lab::Outcome& outcome, std::FILE* out) {
 /// Loopback only: shows that a call can be moved, proves nothing about networks.
 int run_degraded(const DemoFlags& flags, const std::string& why) {
   constexpr const char* kUnproven =
-      "detection by the kernel's messages, delay, and the loss of a path; figures are the phone's "
-      "own";
+      "detection, delay and the loss of a path; its figures are the phone's own";
   std::FILE* out = flags.json ? stderr : stdout;
-  fmt::print(
-      out, "No network namespaces: {}.\nThe parties use 127.0.0.x instead. That cannot prove {}.\n",
-      why, kUnproven);
+  fmt::print(out,
+             "Not in network namespaces: {}.\n"
+             "Instead, on 127.0.0.x with the embedded server, without a delay.\n"
+             "That cannot prove {}.\n",
+             why, kUnproven);
   const auto outcome = run_degraded_demo(
       flags.scenario.moves, [out](const std::string& line) { fmt::print(out, "  {}\n", line); },
       &lab::Ticker::interrupted);
@@ -70,6 +71,7 @@ int run_degraded(const DemoFlags& flags, const std::string& why) {
   json["result"] = kept ? "degraded" : "FAIL";
   json["why"] = why;
   json["not_proven"] = kUnproven;
+  json["server"] = to_string(lab::ServerKind::Embedded);
   json["moves"] = nlohmann::json::array();
   if (outcome) {
     for (const auto& report : outcome->moves) {
@@ -86,7 +88,7 @@ int run_demo(DemoFlags flags) {
   flags.scenario.server =
       flags.server == "kamailio" ? lab::ServerKind::Kamailio : lab::ServerKind::Embedded;
   lab::Ticker ticker(flags.json ? stderr : stdout);
-  if (flags.degraded) return run_degraded(flags, "not asked for");
+  if (flags.degraded) return run_degraded(flags, "as asked by --degraded");
   // Before anything else, while this process has one thread.
   if (const auto prepared = lab::NetNs::prepare_process(); !prepared) {
     return run_degraded(flags, prepared.error().detail);
@@ -118,8 +120,10 @@ void add_demo_command(CLI::App& app, int* status) {
   command->add_option("--family", flags->family, "Of the phone's addresses")
       ->check(CLI::IsMember({4, 6}))
       ->option_text("4|6 [4]");
-  command->add_option("--moves", flags->scenario.moves, "From wifi to lte, back, and so on")
-      ->check(CLI::Range(1, 1000))
+  command
+      ->add_option("--moves", flags->scenario.moves, "From wifi to lte, back, and so on; 1 to 1000")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000).description(""))
       ->capture_default_str();
   command->add_flag("--json", flags->json,
                     "One JSON object on standard output; all else on standard error");

@@ -37,10 +37,11 @@ int run_phone(PhoneFlags& flags) {
 
 void add_phone_command(CLI::App& app, int* status) {
   CLI::App* command = app.add_subcommand(
-      "phone", "A softphone: register, call, answer, and stay reachable wherever the address goes");
+      "phone", "A softphone that stays reachable and keeps its calls wherever the address goes");
   command->set_version_flag("--version", "godwit 0.1.0");
   command->footer(
-      "Commands are read from standard input; `help` lists them. The input's end is `quit`.");
+      "Commands are read from standard input; `help` lists them. The input's end is\n"
+      "`quit`. Exit status: 0, or 1 failed start, 2 wrong flag or file.");
   // CLI11 keeps pointers into it.
   auto flags = std::make_shared<PhoneFlags>(*command);
   command->callback([flags, status] { *status = run_phone(*flags); });

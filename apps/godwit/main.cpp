@@ -4,9 +4,12 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <string>
+#include <string_view>
 
 #include "commands.hpp"
+#include "help_format.hpp"
 
 namespace godwit::app {
 namespace {
@@ -28,6 +31,7 @@ std::string one_line(std::string text) {
 
 int run(int argc, char** argv) {
   CLI::App app{"Godwit: a SIP user agent that keeps its calls when the address changes", "godwit"};
+  app.formatter(std::make_shared<HelpFormatter>());
   app.require_subcommand(1);
   app.set_version_flag("--version", "godwit 0.1.0");
 
@@ -37,6 +41,19 @@ int run(int argc, char** argv) {
   add_demo_command(app, &status);
   add_lab_command(app, &status);
 
+  // CLI11's own words would not name what was given.
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  if (first == "help") {
+    fmt::print("{}", app.help());
+    return kExitOk;
+  }
+  constexpr std::string_view kCommands = "phone, serve, demo or lab";
+  if (first.empty()) return usage_error("", fmt::format("say what to do: {}", kCommands));
+  const auto known = app.get_subcommands([&](CLI::App* c) { return c->get_name() == first; });
+  if (first.front() != '-' && known.empty()) {
+    return usage_error("", fmt::format("\"{}\" is no command; there are {}",
+                                       one_line(std::string(first.substr(0, 80))), kCommands));
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -3,9 +3,12 @@
 
 #include <fmt/core.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <utility>
 
@@ -45,6 +48,23 @@ SettingTable::TakeText into_text(std::string& target) {
     target = given;
     return {};
   };
+}
+
+/// Said at the start rather than at the first call, which may come much later.
+Result<void> check_writable(const std::string& file) {
+  if (file.empty()) return fail(ErrorCode::InvalidArgument, "must not be empty");
+  const auto slash = file.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : file.substr(0, slash + 1);
+  struct stat status {};
+  const bool exists = ::stat(file.c_str(), &status) == 0;
+  if (exists && S_ISDIR(status.st_mode)) {
+    return fail(ErrorCode::Io, "must name a file, not the folder " + quoted(file));
+  }
+  if (::access(exists ? file.c_str() : folder.c_str(), W_OK) != 0) {
+    return fail(ErrorCode::Io, fmt::format("must name a file that can be written: {}: {}",
+                                           quoted(file), std::strerror(errno)));
+  }
+  return {};
 }
 
 Result<std::string> read_password(const std::string& file) {
@@ -125,7 +145,7 @@ PhoneFlags::PhoneFlags(CLI::App& command) {
       .add_option("--config", config_file_,
                   "A TOML file with the same names as keys, e.g. sip-port = 5062")
       ->type_name("FILE");
-  table_.text("account", "URI", "Who you are, e.g. sip:alice@example.org (needed)",
+  table_.text("account", "URI", "Who you are, e.g. sip:alice@example.org; needed",
               into_uri(account.aor, true));
   table_.text("display-name", "NAME", "Shown to those you call", into_text(account.display_name));
   table_.text("registrar", "URI", "Where to register; default: the account's host",
@@ -145,7 +165,7 @@ PhoneFlags::PhoneFlags(CLI::App& command) {
   table_.path("password-file", "FILE", "The password is this file's first line", &password_file_);
   table_.choice("register", "Register at the start (--no-register: only call and be called)",
                 &account.register_on_add);
-  table_.number("expires", "SECONDS", "Lifetime to ask for when registering, 10 to 86400", 10,
+  table_.number("expires", "SECONDS", "Lifetime to ask for when registering, 10 to 86400 [300]", 10,
                 86'400,
                 [&account](std::int64_t value) { account.expires = std::chrono::seconds(value); });
   table_.list("bind", "ADDRESS", "Use exactly this local address; may be given several times",
@@ -166,20 +186,26 @@ PhoneFlags::PhoneFlags(CLI::App& command) {
                 return {};
               });
   table_.number(
-      "sip-port", "N", "UDP port for SIP, 0 to 65535; 0, the default: any", 0, 65'535,
+      "sip-port", "N", "UDP port for SIP, 0 to 65535; 0: any [0]", 0, 65'535,
       [&agent](std::int64_t value) { agent.sip_port = static_cast<std::uint16_t>(value); });
   table_.choice("auto-answer", "Answer every call at once", &settings_.auto_answer);
   table_.choice("latch", "Send audio to where the other side's audio comes from",
                 &agent.media.latch);
-  table_.text("source", "SOURCE", "What calls send: silence, tone[:HZ], file:PATH or echo",
+  table_.text("source", "SOURCE",
+              "What calls send: silence, tone, tone:HZ, file:PATH or echo [silence]",
               into(settings_.source, parse_source));
-  table_.path("record", "FILE", "Write what is heard to this WAV file; later calls add -NUMBER",
-              &settings_.record);
-  table_.text("events", "FORMAT", "text (for people) or json (one object per line)",
+  table_.text("record", "FILE", "Write what is heard to this WAV file; later calls add -NUMBER",
+              [this](const std::string& given) -> Result<void> {
+                if (auto good = check_writable(given); !good) return good;
+                settings_.record = given;
+                return {};
+              });
+  table_.text("events", "FORMAT", "text (for people) or json (one object per line) [text]",
               into(settings_.events, parse_event_format));
   table_.text(
       "log-level", "LEVEL",
-      "What goes to standard error: trace, debug (with all SIP messages), info, warn, error",
+      "What goes to standard error: trace, debug (with all SIP messages), info, warn or error "
+      "[warn]",
       into(settings_.log_level, parse_log_level));
   table_.add_flags_to(command);
 }

@@ -48,12 +48,13 @@ void add_network_flags(CLI::App& command, lab::ScenarioOptions* options) {
   command
       .add_option("--seed", options->seed,
                   "Of the random choices (the moments of the moves, loss, jitter)")
+      ->type_name("N")
       ->capture_default_str();
   command
       .add_option("--pcap", options->pcap_directory,
                   "Write phone.pcap and far.pcap into this directory")
       ->type_name("DIR")
-      ->check(CLI::ExistingDirectory);
+      ->check(CLI::Validator(CLI::ExistingDirectory).description(""));
 }
 
 }  // namespace godwit::app

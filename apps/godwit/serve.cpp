@@ -162,6 +162,8 @@ void Serve::start_party(const PartySettings& party, const std::string& password)
         if (const auto* incoming = std::get_if<IncomingCall>(&event)) {
           (void)(*self)->set_source(incoming->call, source);
           (void)(*self)->answer(incoming->call);
+        } else if (const auto* warning = std::get_if<Warning>(&event)) {
+          log_.warn("serve", "party " + user + ": " + warning->text);
         } else if (const auto* state = std::get_if<RegistrationChanged>(&event)) {
           if (state->state == RegistrationState::Failed) {
             log_.warn("serve", "party " + user + " could not register: " + state->reason);

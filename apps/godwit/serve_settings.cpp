@@ -51,8 +51,8 @@ void ServeFlags::add_party(std::string name, std::string help, AudioSource::Kind
 
 ServeFlags::ServeFlags(CLI::App& command) {
   table_.list("listen", "ADDRESS[:PORT]",
-              "UDP address to serve on, port 0 for any; default 127.0.0.1:5060. May be repeated. "
-              "Others than this machine reach only addresses that are not loopback",
+              "UDP address to serve on, port 0 for any [127.0.0.1:5060]. May be repeated. "
+              "Only addresses that are not loopback can be reached from elsewhere",
               [this](const std::string& given) -> Result<void> {
                 const auto endpoint = parse_listen(given);
                 if (!endpoint) return tl::unexpected(endpoint.error());
@@ -89,7 +89,7 @@ ServeFlags::ServeFlags(CLI::App& command) {
             AudioSource::Kind::Echo);
   add_party("tone", "A user who answers every call with a tone of 440 Hz. May be repeated",
             AudioSource::Kind::Tone);
-  table_.text("events", "FORMAT", "text (for people) or json (one object per line)",
+  table_.text("events", "FORMAT", "text (for people) or json (one object per line) [text]",
               [this](const std::string& given) -> Result<void> {
                 const auto format = parse_event_format(given);
                 if (!format) return tl::unexpected(format.error());
@@ -97,7 +97,7 @@ ServeFlags::ServeFlags(CLI::App& command) {
                 return {};
               });
   table_.text("log-level", "LEVEL",
-              "What goes to standard error: trace, debug, info, warn or error",
+              "What goes to standard error: trace, debug, info, warn or error [warn]",
               [this](const std::string& given) -> Result<void> {
                 const auto level = parse_log_level(given);
                 if (!level) return tl::unexpected(level.error());

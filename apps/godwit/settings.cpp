@@ -132,7 +132,7 @@ void SettingTable::number(std::string name, std::string metavar, std::string hel
 }
 
 void SettingTable::choice(std::string name, std::string help, bool* target) {
-  add(std::move(name), "", std::move(help), Kind::Choice,
+  add(std::move(name), "", std::move(help) + (*target ? " [on]" : " [off]"), Kind::Choice,
       [target](const std::string& given) -> Result<void> {
         *target = given == "true";
         return {};

@@ -39,7 +39,8 @@ mobility::PathPolicy Core::Impl::path_policy() const {
 }
 
 void Core::Impl::warn(std::string text) {
-  log_.warn("ua", text);
+  // Only in detail, for the application tells its user of the event.
+  log_.info("ua", text);
   emit(Warning{std::move(text)});
 }
 

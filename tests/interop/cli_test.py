@@ -64,6 +64,8 @@ class UsageTest(unittest.TestCase):
                 ([*ACCOUNT, "--source", "tone:nan"], "--source"),
                 ([*ACCOUNT, "--source", "file:/no/such.wav"], "/no/such.wav"),
                 ([*ACCOUNT, "--source", "noise"], "--source"),
+                ([*ACCOUNT, "--record", "/no/such/x.wav"], "/no/such/x.wav"),
+                ([*ACCOUNT, "--record", "/tmp"], "--record"),
                 ([*ACCOUNT, "--events", "xml"], "--events"),
                 ([*ACCOUNT, "--log-level", "loud"], "--log-level"),
                 ([*ACCOUNT, "--password", "a", "--password-file", "b"], "--password-file"),
@@ -134,6 +136,42 @@ class UsageTest(unittest.TestCase):
         for flag in ("--account", "--bind", "--auto-answer", "--config", "--record", "GODWIT_PASSWORD"):
             self.assertIn(flag, text)
         self.assertEqual(run("phone", "--version").returncode, 0)
+
+    def test_a_command_that_does_not_exist_is_named(self):
+        self.assert_refused(run("dance"), '"dance"', "phone")
+        self.assert_refused(run(), "phone")
+        self.assert_refused(run("phone\nserve"), "phone")
+        self.assertEqual(run("help").stdout, run("--help").stdout)
+
+    def test_help_fits_a_terminal(self):
+        for words in ([], ["phone"], ["serve"], ["demo"], ["lab"]):
+            with self.subTest(words=words):
+                result = run(*words, "--help")
+                self.assertEqual(result.returncode, 0)
+                self.assertEqual([l for l in result.stdout.splitlines() if len(l) > 80], [])
+                for left_over in ("{false}", "INT:", "FLOAT:", "DIR:"):
+                    self.assertNotIn(left_over, result.stdout)
+
+    def test_the_demo_fits_a_terminal(self):
+        """At 80 columns: the live line stays one line, and the table is not broken."""
+        if shutil.which("script") is None:
+            self.skipTest("no script(1) to make a terminal")
+        result = subprocess.run(
+            ["script", "-qec", f"{GODWIT} demo --moves 2", "/dev/null"], capture_output=True,
+            text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+        if result.returncode == 3:
+            self.skipTest("no network namespaces here")
+        # A failed run's logs follow; they are as long as they are.
+        shown = result.stdout.split("\n--- ")[0].replace("\x1b[K", "\r").replace("\n", "\r").split("\r")
+        self.assertTrue(any("audio from peer" in line for line in shown), result.stdout)
+        self.assertIn("call survived", result.stdout)
+        self.assertEqual([line for line in shown if len(line.rstrip()) > 80], [])
+
+    def test_a_warning_is_told_once(self):
+        result = run("phone", "--account", "sip:alice@no.such.invalid", "--no-register",
+                     "--bind", address(), stdin="wait 1\n")
+        self.assertEqual((result.stdout + result.stderr).count("could not be resolved"), 1,
+                         result.stderr)
 
 
 class CommandsTest(unittest.TestCase):

@@ -164,7 +164,13 @@ Result<void> NetNs::prepare_process() {
   if (::geteuid() == 0) return {};
   const auto uid = ::geteuid();
   const auto gid = ::getegid();
-  if (::unshare(CLONE_NEWUSER) != 0) return system_error("unshare(CLONE_NEWUSER)");
+  if (::unshare(CLONE_NEWUSER) != 0) {
+    const int error = errno;
+    return fail(ErrorCode::Unsupported,
+                fmt::format("this system allows no unprivileged user namespaces ({}; see sysctl "
+                            "user.max_user_namespaces and kernel.unprivileged_userns_clone)",
+                            std::strerror(error)));
+  }
   // user_namespaces(7): setgroups must be denied before an unprivileged process may map groups.
   if (auto r = write_text("/proc/self/setgroups", "deny"); !r) return r;
   if (auto r = write_text("/proc/self/uid_map", fmt::format("0 {} 1", uid)); !r) return r;

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -44,7 +45,10 @@ std::string describe(const nlohmann::json& event) {
   if (kind == "ip_change_detected") return "change detected: " + text_of(event, "decision");
   if (kind == "ip_change_progress") {
     std::string line = text_of(event, "kind");
-    if (event.contains("ended_ms")) line += " after " + text_of(event, "ended_ms") + " ms";
+    std::replace(line.begin(), line.end(), '_', ' ');
+    if (const auto ended = event.find("ended_ms"); ended != event.end() && ended->is_number()) {
+      line += fmt::format(" after {:.1f} ms", ended->get<double>());
+    }
     if (event.contains("status")) line += ", " + text_of(event, "status");
     if (event.contains("detail")) line += ": " + text_of(event, "detail");
     return line;

@@ -68,18 +68,18 @@ std::string table(const Outcome& outcome) {
   std::string text = fmt::format("{:<34}", "ms after the address went");
   if (all) {
     for (const auto& m : outcome.moves) {
-      text += fmt::format("{:>12}", fmt::format("{}->{}", m.move.from, m.move.to));
+      text += fmt::format("{:>11}", fmt::format("{}->{}", m.move.from, m.move.to));
     }
   }
-  if (outcome.moves.size() > 1) text += fmt::format("{:>12}", "median");
-  text += fmt::format("{:>12}\n", "limit");
+  if (outcome.moves.size() > 1) text += fmt::format("{:>11}", "median");
+  text += fmt::format("{:>11}\n", "limit");
   for (const Row& row : kRows) {
     text += fmt::format("{:<34}", row.name);
     if (all) {
-      for (const auto& m : outcome.moves) text += fmt::format("{:>12}", row.cell(m.figures));
+      for (const auto& m : outcome.moves) text += fmt::format("{:>11}", row.cell(m.figures));
     }
-    if (outcome.moves.size() > 1) text += fmt::format("{:>12}", row.cell(outcome.median));
-    text += fmt::format("{:>12}\n", row.limit != nullptr ? row.limit(outcome.limits) : "");
+    if (outcome.moves.size() > 1) text += fmt::format("{:>11}", row.cell(outcome.median));
+    text += fmt::format("{:>11}\n", row.limit != nullptr ? row.limit(outcome.limits) : "");
   }
   return text;
 }

@@ -77,8 +77,8 @@ TEST(Report, TableShowsMovesMedianAndLimits) {
   const std::string text = table(two_moves());
   EXPECT_NE(text.find("wifi->lte"), std::string::npos);
   EXPECT_NE(text.find("lte->wifi"), std::string::npos);
-  EXPECT_NE(text.find("silence from the peer                     40.0        80.0        60.0"
-                      "     <= 90.0"),
+  EXPECT_NE(text.find("silence from the peer                    40.0       80.0       60.0"
+                      "    <= 90.0"),
             std::string::npos)
       << text;
 }

@@ -31,6 +31,22 @@ std::string meter(double packets_per_second) {
   return bar;
 }
 
+/// Broken at blanks for 80 columns, the first of them taken by the time; for a terminal only, as a
+/// file's reader wants one line for each happening.
+std::string wrapped(const std::string& line) {
+  constexpr std::size_t kIndent = 12;
+  constexpr std::size_t kWidth = 80 - kIndent;
+  std::string text;
+  std::size_t start = 0;
+  while (line.size() - start > kWidth) {
+    const auto blank = line.rfind(' ', start + kWidth);
+    if (blank == std::string::npos || blank <= start) break;
+    text += line.substr(start, blank - start) + "\n" + std::string(kIndent, ' ');
+    start = blank + 1;
+  }
+  return text + line.substr(start);
+}
+
 }  // namespace
 
 Ticker::Ticker(std::FILE* out) : out_(out), terminal_(::isatty(::fileno(out)) == 1) {
@@ -61,15 +77,13 @@ ScenarioObserver Ticker::observer() {
   ScenarioObserver observer = quiet_observer();
   observer.happened = [this](Duration at, const std::string& line) {
     clear();
-    fmt::print(out_, "{:8.3f} s  {}\n", to_ms(at) / 1000, line);
+    fmt::print(out_, "{:8.3f} s  {}\n", to_ms(at) / 1000, terminal_ ? wrapped(line) : line);
     std::fflush(out_);
   };
   if (terminal_) {
     observer.audio = [this](Duration at, double down, double up) {
-      fmt::print(
-          out_,
-          "\r\033[K{:8.3f} s  audio from the peer [{}] {:2.0f}/s   to the peer [{}] {:2.0f}/s",
-          to_ms(at) / 1000, meter(down), down, meter(up), up);
+      fmt::print(out_, "\r\033[K{:8.3f} s  audio from peer [{}] {:2.0f}/s  to peer [{}] {:2.0f}/s",
+                 to_ms(at) / 1000, meter(down), down, meter(up), up);
       std::fflush(out_);
       line_shown_ = true;
     };
