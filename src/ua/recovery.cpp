@@ -24,7 +24,9 @@ void Recovery::add_call(CallId call, const Endpoint& old_local, const IpAddress&
   CallTask task;
   task.impact.call = call;
   task.impact.old_local = old_local;
-  task.impact.new_local = {new_local, 0};
+  // A refresh in place keeps the socket; after a move the new one's port is told when it is bound.
+  const bool stays = new_local == old_local.address;
+  task.impact.new_local = stays ? old_local : Endpoint{new_local, 0};
   task.heard = !expects_audio;
   calls_[call] = task;
 }

@@ -420,6 +420,9 @@ TEST(MoveScenario, ForcedChangeRefreshesEverythingWithoutAGap) {
   ASSERT_EQ(world.phone.reports().size(), 1U);
   EXPECT_EQ(world.phone.reports()[0].generation, *generation);
   EXPECT_TRUE(has_cause(world.phone.reports()[0], ChangeCause::Forced));
+  ASSERT_EQ(world.phone.reports()[0].calls.size(), 1U);
+  const CallImpact impact = world.phone.reports()[0].calls.front();
+  EXPECT_EQ(impact.new_local, impact.old_local);
   EXPECT_TRUE(world.phone.reports()[0].completed);
   EXPECT_LE(world.up().longest_pause(start, world.now() - milliseconds(100)),
             kPacketTime + kMachine);
