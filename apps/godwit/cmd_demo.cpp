@@ -63,7 +63,11 @@ int run_degraded(const DemoFlags& flags, const std::string& why) {
              "That cannot prove {}.\n",
              why, kUnproven);
   const auto outcome = run_degraded_demo(
-      flags.scenario.moves, [out](const std::string& line) { fmt::print(out, "  {}\n", line); },
+      flags.scenario.moves,
+      [out](const std::string& line) {
+        fmt::print(out, "  {}\n", line);
+        std::fflush(out);
+      },
       &lab::Ticker::interrupted);
   const bool kept = outcome && outcome->call_kept;
   if (!outcome) fmt::print(stderr, "godwit demo: {}\n", outcome.error().detail);
