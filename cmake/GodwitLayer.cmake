@@ -3,8 +3,8 @@
 # Compiler settings that every target shares, and the two functions that make a layer and its tests.
 
 add_library(godwit_options INTERFACE)
-target_include_directories(godwit_options INTERFACE ${CMAKE_SOURCE_DIR}/include
-                                                    ${CMAKE_SOURCE_DIR}/src)
+target_include_directories(godwit_options INTERFACE ${PROJECT_SOURCE_DIR}/include
+                                                    ${PROJECT_SOURCE_DIR}/src)
 target_compile_options(godwit_options INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum
                                                 -Wnon-virtual-dtor)
 if(GODWIT_WERROR)
@@ -46,7 +46,7 @@ function(godwit_layer name)
     target_link_libraries(godwit_${name} INTERFACE godwit_options ${LAYER_DEPENDS} tl::expected)
   endif()
 
-  if(tests)
+  if(tests AND PROJECT_IS_TOP_LEVEL)
     godwit_test(${name}_test LABEL unit SOURCES ${tests} LIBRARIES godwit_${name}
                                                                    ${LAYER_LIBRARIES})
   endif()
