@@ -99,7 +99,7 @@ class SimulatedPhone {
   std::vector<IpChangeReport> reports() const;
   /// Calls heard of, in order of their ids.
   std::vector<CallId> calls() const;
-  const ua::CoreCounters& counters() const { return core_->counters(); }
+  Counters counters() const { return core_->counters(); }
   /// When the core was last given a snapshot that differed from the one before.
   std::optional<TimePoint> last_snapshot_at() const { return last_snapshot_at_; }
   std::size_t engines() const { return engines_.size(); }

@@ -234,6 +234,12 @@ std::string Phone::status_text() const {
                           entry.statistics->packets_received, entry.statistics->packets_lost);
     }
   }
+  if (const auto counters = agent_->counters()) {
+    text += fmt::format(
+        "\nSIP: {} datagrams, {} malformed, {} stray", counters->datagrams,
+        counters->unparseable + counters->malformed_answered + counters->malformed_dropped,
+        counters->stray);
+  }
   return text;
 }
 
@@ -255,7 +261,17 @@ std::string Phone::status_json() const {
     }
     json.end_object();
   }
-  return json.end_array().end_object().take();
+  json.end_array();
+  if (const auto counters = agent_->counters()) {
+    json.key("counters").begin_object();
+    json.member("datagrams", counters->datagrams).member("unparseable", counters->unparseable);
+    json.member("malformed_answered", counters->malformed_answered);
+    json.member("malformed_dropped", counters->malformed_dropped);
+    json.member("keepalives", counters->keepalives).member("stray", counters->stray);
+    json.member("refused_busy", counters->refused_busy);
+    json.end_object();
+  }
+  return json.end_object().take();
 }
 
 }  // namespace godwit::app

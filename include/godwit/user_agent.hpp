@@ -13,6 +13,7 @@
 #include <string>
 
 #include "godwit/config.hpp"
+#include "godwit/counters.hpp"
 #include "godwit/event.hpp"
 #include "godwit/network.hpp"
 #include "godwit/result.hpp"
@@ -69,6 +70,8 @@ class UserAgent {
 
   /// Does everything PJSIP's function of this name does; on Linux it is normally not needed.
   Result<Generation> handle_ip_change(IpChangeOptions options = {});
+  /// What was dropped and refused so far.
+  Result<Counters> counters() const;
   /// For systems without a built-in monitor: the network as it is now.
   void update_network(NetworkSnapshot snapshot);
 

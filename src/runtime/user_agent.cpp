@@ -93,6 +93,10 @@ Result<Generation> UserAgent::handle_ip_change(IpChangeOptions options) {
       [&](ua::Core& core, TimePoint now) { return core.handle_ip_change(options, now); });
 }
 
+Result<Counters> UserAgent::counters() const {
+  return impl_->run([](ua::Core& core, TimePoint) { return Result<Counters>(core.counters()); });
+}
+
 void UserAgent::update_network(NetworkSnapshot snapshot) {
   impl_->update_network(std::move(snapshot));
 }

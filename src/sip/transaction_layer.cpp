@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "base/log_limiter.hpp"
 #include "sip/client_transactions.hpp"
 #include "sip/server_transactions.hpp"
 #include "sip/transaction_common.hpp"
@@ -21,6 +22,7 @@ class TransactionLayer::Impl {
         servers(context) {}
 
   TransactionCounters counters;
+  LogLimiter defect_log;
   TransactionOutput output;
   TransactionTimerQueue timers;
   TransactionContext context;
@@ -103,9 +105,11 @@ void TransactionLayer::on_message(const Flow& flow, wire::Message message, TimeP
     const bool answered = message.is_request() && impl.servers.respond_statelessly(
                                                       flow, message, defect->status, defect->what);
     ++(answered ? impl.counters.bad_requests_answered : impl.counters.bad_messages_dropped);
-    impl.context.log.info("sip", std::string(answered ? "refused" : "dropped") +
-                                     " a message from " + flow.remote.to_string() + ": " +
-                                     std::string(defect->what));
+    if (const auto more = impl.defect_log.admit(now)) {
+      impl.context.log.info("sip", std::string(answered ? "refused" : "dropped") +
+                                       " a malformed message from " + flow.remote.to_string() +
+                                       ": " + std::string(defect->what) + *more);
+    }
     return;
   }
   const auto shared = std::make_shared<const wire::Message>(std::move(message));

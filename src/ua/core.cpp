@@ -290,8 +290,10 @@ void Core::Impl::on_datagram(ListenerId id, const Endpoint& remote, std::string 
   auto message = wire::Message::parse(std::move(bytes));
   if (!message) {
     ++counters_.unparseable;
-    log_.info("ua",
-              "dropped a datagram from " + remote.to_string() + ": " + message.error().detail);
+    if (const auto more = garbage_log_.admit(now)) {
+      log_.info("ua", "dropped a datagram from " + remote.to_string() + ": " +
+                          message.error().detail + *more);
+    }
     return;
   }
   const sip::Flow flow{
@@ -433,6 +435,16 @@ std::optional<Output> Core::Impl::poll_output() {
   return output;
 }
 
+Counters Core::Impl::counters() const {
+  const sip::TransactionCounters& sip = transactions_.counters();
+  Counters all = counters_;
+  all.malformed_answered = sip.bad_requests_answered;
+  all.malformed_dropped = sip.bad_messages_dropped;
+  all.stray += sip.stray_responses + sip.stray_acks;
+  all.refused_busy = sip.refused_busy + sip.dropped_busy;
+  return all;
+}
+
 // --- the public face ---
 
 Core::Core(UserAgentConfig config, Random& random, Log& log)
@@ -499,6 +511,6 @@ void Core::on_media(CallId call, const media::MediaReport& report, TimePoint now
 void Core::on_timeout(TimePoint now) { impl_->on_timeout(now); }
 std::optional<TimePoint> Core::next_timeout() { return impl_->next_timeout(); }
 std::optional<Output> Core::poll_output() { return impl_->poll_output(); }
-const CoreCounters& Core::counters() const { return impl_->counters(); }
+Counters Core::counters() const { return impl_->counters(); }
 
 }  // namespace godwit::ua

@@ -14,21 +14,12 @@
 #include "base/log.hpp"
 #include "base/random.hpp"
 #include "godwit/config.hpp"
+#include "godwit/counters.hpp"
 #include "godwit/network.hpp"
 #include "godwit/result.hpp"
 #include "ua/driver.hpp"
 
 namespace godwit::ua {
-
-/// What was dropped or refused, for operators and tests; each only ever grows.
-struct CoreCounters {
-  std::uint64_t datagrams = 0;           ///< All that came in.
-  std::uint64_t unparseable = 0;         ///< Dropped: not SIP, or nothing that can be answered.
-  std::uint64_t answered_malformed = 0;  ///< Answered with 4xx/5xx because of their form.
-  std::uint64_t keepalives = 0;          ///< Empty or CRLF datagrams.
-  std::uint64_t stray = 0;               ///< Responses and ACKs that belong to nothing.
-  std::uint64_t stale_inputs = 0;        ///< Answers of the driver to an older generation.
-};
 
 class Core {
  public:
@@ -73,7 +64,7 @@ class Core {
 
   std::optional<TimePoint> next_timeout();
   std::optional<Output> poll_output();
-  const CoreCounters& counters() const;
+  Counters counters() const;
 
  private:
   class Impl;

@@ -20,6 +20,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/log_limiter.hpp"
 #include "base/timer_queue.hpp"
 #include "mobility/judge.hpp"
 #include "sip/transaction_layer.hpp"
@@ -65,7 +66,7 @@ class Core::Impl {
   void on_timeout(TimePoint now);
   std::optional<TimePoint> next_timeout();
   std::optional<Output> poll_output();
-  const CoreCounters& counters() const { return counters_; }
+  Counters counters() const;
 
  private:
   using Timer = sip::UsageTimer;
@@ -182,7 +183,8 @@ class Core::Impl {
   Random& random_;
   Log& log_;
   std::deque<Output> outputs_;
-  CoreCounters counters_;
+  Counters counters_;  // Of the core itself; counters() adds the transaction layer's.
+  LogLimiter garbage_log_;
   TimerQueue<Timer> timers_;
   sip::TransactionLayer transactions_;
   Listeners listeners_;

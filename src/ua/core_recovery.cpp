@@ -327,7 +327,9 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
                                        static_cast<std::uint32_t>(CallTimer::Refresh)});
   };
   const std::string what = std::to_string(failed.status) + " " + failed.reason;
-  if (may_ask_again(call, carried, now)) {
+  const Duration patience = accounts_.at(call.account)->config.ip_change.recovery_deadline;
+  const bool too_long = failed.retry_after && *failed.retry_after > patience;
+  if (!too_long && may_ask_again(call, carried, now)) {
     const Duration wait =
         std::min(kServerErrorWait * (1 << std::min(call.refusals - 1, 8)), kMaxServerErrorWait);
     switch (failed.status) {

@@ -332,6 +332,10 @@ class HostileTest(unittest.TestCase):
     def test_phone(self):
         phone = Phone(self, "alice", address(), "--no-register", "--log-level", "info")
         self.check(phone, phone.uri.split("@")[1].split(":")[0])
+        phone.command("status")
+        counters = phone.wait_for_event("status")["counters"]
+        self.assertGreaterEqual(counters["malformed_answered"], 2)
+        self.assertGreaterEqual(counters["unparseable"], 3)
         phone.quit()
 
     def test_serve(self):

@@ -306,5 +306,18 @@ TEST(CallScenario, TwoPhonesTalkToEachOther) {
   EXPECT_TRUE(desk.violations().empty()) << desk.violations().front();
 }
 
+TEST(CallScenario, AHoldThatIsPutOffForYearsIsRefused) {
+  World world;
+  world.call_peer();
+  world.peer.script("re-INVITE",
+                    {.status = 500, .retry_after = std::chrono::seconds(4'000'000'000)});
+  ASSERT_TRUE(world.phone.hold(world.call_id()));
+  ASSERT_TRUE(world.run_until([&] { return world.phone.last<Warning>().has_value(); }, seconds(5)));
+  EXPECT_NE(world.phone.last<Warning>()->text.find("could not be held"), std::string::npos);
+  ASSERT_TRUE(world.phone.hold(world.call_id())) << "it can be tried again";
+  world.run_for(seconds(1));
+  EXPECT_TRUE(world.phone.last<CallMediaChanged>()->held_by_us);
+}
+
 }  // namespace
 }  // namespace godwit::scenario
