@@ -218,6 +218,7 @@ class CommandsTest(unittest.TestCase):
             alice.wait_for_event("call_state", state="confirmed", call=call)
         alice.command(f"hangup {one}")
         first.wait_for_event("call_state", state="ended")
+        alice.wait_for_event("call_state", state="ended", call=one)
         alice.command("hold")
         second.wait_for_event("call_media", held_by_peer=True)
         alice.command("status")
