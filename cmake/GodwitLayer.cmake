@@ -15,10 +15,6 @@ if(GODWIT_SANITIZE)
                                                   -fno-sanitize-recover=all
                                                   -fno-omit-frame-pointer)
   target_link_options(godwit_options INTERFACE -fsanitize=${GODWIT_SANITIZE})
-  if(GODWIT_SANITIZE MATCHES thread)
-    # ThreadSanitizer does not know standalone fences; Asio's own locks order its handlers anyway.
-    target_compile_definitions(godwit_options INTERFACE ASIO_DISABLE_FENCED_BLOCK)
-  endif()
 endif()
 if(GODWIT_COVERAGE)
   target_compile_options(godwit_options INTERFACE --coverage)
