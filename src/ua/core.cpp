@@ -49,6 +49,14 @@ Account* Core::Impl::find_account(AccountId id) {
   return found == accounts_.end() ? nullptr : found->second.get();
 }
 
+Result<Account*> Core::Impl::require_account(AccountId id) {
+  Account* account = find_account(id);
+  if (account == nullptr) {
+    return fail(ErrorCode::NotFound, "there is no account " + std::to_string(id.value()));
+  }
+  return account;
+}
+
 Call* Core::Impl::find_call(CallId id) {
   const auto found = calls_.find(id);
   return found == calls_.end() ? nullptr : found->second.get();
@@ -228,6 +236,11 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
       for (const auto& [call, state] : calls_) touch(call);
       break;
   }
+}
+
+TimerId Core::Impl::schedule(const Call& call, CallTimer timer, TimePoint at) {
+  return timers_.schedule(
+      at, Timer{owner(OwnerKind::CallControl, call.id.value()), static_cast<std::uint32_t>(timer)});
 }
 
 void Core::Impl::retry_later(TimePoint now) {

@@ -26,31 +26,33 @@ Result<AccountId> Core::Impl::add_account(AccountConfig config, TimePoint now) {
 }
 
 Result<void> Core::Impl::remove_account(AccountId id, TimePoint now) {
-  Account* account = find_account(id);
-  if (account == nullptr) {
-    return fail(ErrorCode::NotFound, "there is no account " + std::to_string(id.value()));
-  }
+  const auto found = require_account(id);
+  if (!found) return tl::unexpected<Error>(found.error());
+  Account* account = *found;
   for (const auto& [call_id, call] : calls_) {
     if (call->account == id) end_call(*call, "the account was removed", now);
   }
   // It goes once its last call, which borrows its credentials, has ended and the un-REGISTER has
   // its answer.
   account->removed = true;
-  account->wants_registration = false;
-  account->move_pending = false;
-  if (account->registration->state() != RegistrationState::Unregistered) {
-    (void)account->registration->stop(now);
-  }
-  touch(id);
+  stop_registration(*account, now);
   settle(now);
   return {};
 }
 
-Result<void> Core::Impl::register_account(AccountId id, TimePoint now) {
-  Account* account = find_account(id);
-  if (account == nullptr) {
-    return fail(ErrorCode::NotFound, "there is no account " + std::to_string(id.value()));
+void Core::Impl::stop_registration(Account& account, TimePoint now) {
+  account.wants_registration = false;
+  account.move_pending = false;
+  if (account.registration->state() != RegistrationState::Unregistered) {
+    (void)account.registration->stop(now);
   }
+  touch(account.id);
+}
+
+Result<void> Core::Impl::register_account(AccountId id, TimePoint now) {
+  const auto found = require_account(id);
+  if (!found) return tl::unexpected<Error>(found.error());
+  Account* account = *found;
   account->wants_registration = true;
   if (account->registration->state() != RegistrationState::Unregistered &&
       account->registration->flow()) {
@@ -64,16 +66,10 @@ Result<void> Core::Impl::register_account(AccountId id, TimePoint now) {
 }
 
 Result<void> Core::Impl::unregister_account(AccountId id, TimePoint now) {
-  Account* account = find_account(id);
-  if (account == nullptr) {
-    return fail(ErrorCode::NotFound, "there is no account " + std::to_string(id.value()));
-  }
-  account->wants_registration = false;
-  account->move_pending = false;
-  if (account->registration->state() != RegistrationState::Unregistered) {
-    (void)account->registration->stop(now);
-  }
-  touch(id);
+  const auto found = require_account(id);
+  if (!found) return tl::unexpected<Error>(found.error());
+  Account* account = *found;
+  stop_registration(*account, now);
   settle(now);
   return {};
 }

@@ -154,13 +154,7 @@ void Core::Impl::shut_down(TimePoint now) {
   for (const auto& [id, call] : calls_) {
     if (call->state != CallState::Ended) end_call(*call, "the user agent shuts down", now);
   }
-  for (const auto& [id, account] : accounts_) {
-    account->wants_registration = false;
-    if (account->registration->state() != RegistrationState::Unregistered) {
-      (void)account->registration->stop(now);
-      touch(id);
-    }
-  }
+  for (const auto& [id, account] : accounts_) stop_registration(*account, now);
   settle(now);
 }
 
@@ -267,8 +261,7 @@ void Core::Impl::start_later(Call& call, const std::string& why, TimePoint now) 
   // Perhaps the address has just gone, and the snapshot that says so is a moment away.
   constexpr Duration kWait = std::chrono::milliseconds(500);
   call.restart_at = now + kWait;
-  timers_.schedule(*call.restart_at, Timer{owner(OwnerKind::CallControl, call.id.value()),
-                                           static_cast<std::uint32_t>(CallTimer::Refresh)});
+  schedule(call, CallTimer::Refresh, *call.restart_at);
   leave_start(call);
 }
 
@@ -320,8 +313,7 @@ void Core::Impl::answer_incoming(Call& call, TimePoint now) {
   }
   apply_agreed(call, answer->agreed, path->id);
   set_state(call, CallState::Confirmed, 200, "answered here");
-  timers_.schedule(now + kUnprovenAudio, Timer{owner(OwnerKind::CallControl, call.id.value()),
-                                               static_cast<std::uint32_t>(CallTimer::Unproven)});
+  schedule(call, CallTimer::Unproven, now + kUnprovenAudio);
 }
 
 void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {

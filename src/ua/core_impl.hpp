@@ -84,6 +84,7 @@ class Core::Impl {
   void touch(CallId id) { touched_calls_.insert(id); }
   Account* find_account(AccountId id);
   Call* find_call(CallId id);
+  Result<Account*> require_account(AccountId id);
   Result<Call*> require_call(CallId id);
   /// A call with that one of its sessions which is meant.
   struct SessionRef {
@@ -102,12 +103,14 @@ class Core::Impl {
   bool is_present(const mobility::Path& path) const;
   void watch_remotes();
   void retry_later(TimePoint now);
+  TimerId schedule(const Call& call, CallTimer timer, TimePoint at);
   mobility::PathPolicy path_policy() const;
 
   // core_accounts.cpp
   void advance(Account& account, TimePoint now);
   bool is_abandoned(const Account& account) const;
   void place_account(Account& account, TimePoint now);
+  void stop_registration(Account& account, TimePoint now);
   void drain(Account& account, TimePoint now);
   void on_server_resolved(Account& account, const Result<std::vector<IpAddress>>& addresses,
                           TimePoint now);

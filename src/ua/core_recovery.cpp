@@ -144,9 +144,8 @@ void Core::Impl::suspend_call(Call& call, TimePoint now) {
   if (!call.suspended) {
     call.suspended = true;
     const Account& account = *accounts_.at(call.account);
-    call.deadline = timers_.schedule(now + account.config.ip_change.recovery_deadline,
-                                     Timer{owner(OwnerKind::CallControl, call.id.value()),
-                                           static_cast<std::uint32_t>(CallTimer::Deadline)});
+    call.deadline =
+        schedule(call, CallTimer::Deadline, now + account.config.ip_change.recovery_deadline);
   }
   progress(recovery_->call_suspended(call.id, now));
 }
@@ -235,8 +234,7 @@ void Core::Impl::cancel_former(Call& call, TimePoint now) {
   call.former->move_flow(*flow, accounts_.at(call.account)->contact(flow->local));
   call.former->abandon_pending(now);
   call.restart_at = now + kCancelWait;
-  timers_.schedule(*call.restart_at, Timer{owner(OwnerKind::CallControl, call.id.value()),
-                                           static_cast<std::uint32_t>(CallTimer::Refresh)});
+  schedule(call, CallTimer::Refresh, *call.restart_at);
   drain_former(call, now);
 }
 
@@ -251,8 +249,7 @@ bool Core::Impl::call_again(Call& call, const sip::Ended& ended, TimePoint now) 
   make_session(call);
   call.started = false;
   call.restart_at = now + kOwnBusyWait;
-  timers_.schedule(*call.restart_at, Timer{owner(OwnerKind::CallControl, call.id.value()),
-                                           static_cast<std::uint32_t>(CallTimer::Refresh)});
+  schedule(call, CallTimer::Refresh, *call.restart_at);
   return true;
 }
 
@@ -323,8 +320,7 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
     call.wish.hold_changed = call.wish.hold_changed || carried.hold_changed;
     call.wish.recovery = call.wish.recovery || carried.recovery;
     call.refresh_not_before = now + wait;
-    timers_.schedule(now + wait, Timer{owner(OwnerKind::CallControl, call.id.value()),
-                                       static_cast<std::uint32_t>(CallTimer::Refresh)});
+    schedule(call, CallTimer::Refresh, now + wait);
   };
   const std::string what = std::to_string(failed.status) + " " + failed.reason;
   const Duration patience = accounts_.at(call.account)->config.ip_change.recovery_deadline;

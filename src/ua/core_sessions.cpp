@@ -163,8 +163,7 @@ void Core::Impl::on_refresh_done(Call& call, const sip::RefreshDone& done, TimeP
   progress(recovery_->refresh_answered(call.id, true, done.status, "", now));
   if (!call.expects_audio()) recovery_->commit_unproven(call.id);
   if (recovery_->awaits_audio(call.id)) {
-    timers_.schedule(now + kProofWait, Timer{owner(OwnerKind::CallControl, call.id.value()),
-                                             static_cast<std::uint32_t>(CallTimer::Proof)});
+    schedule(call, CallTimer::Proof, now + kProofWait);
   }
 }
 

@@ -31,6 +31,15 @@ void Recovery::add_call(CallId call, const Endpoint& old_local, const IpAddress&
   calls_[call] = task;
 }
 
+IpChangeStep Recovery::call_step(StepKind kind, CallId call, bool ok, TimePoint at) const {
+  IpChangeStep step{};
+  step.kind = kind;
+  step.call = call;
+  step.ended = since(at);
+  step.ok = ok;
+  return step;
+}
+
 IpChangeStep Recovery::listener_opened(bool ok, const Endpoint& local, const std::string& detail,
                                        TimePoint now) {
   IpChangeStep step{};
@@ -70,11 +79,7 @@ std::optional<IpChangeStep> Recovery::media_moved(CallId call, const Endpoint& l
   CallImpact& impact = found->second.impact;
   impact.new_local = local;
   if (pause) impact.silence_up = std::max(impact.silence_up.value_or(Duration{}), *pause);
-  IpChangeStep step{};
-  step.kind = StepKind::MediaMoved;
-  step.call = call;
-  step.ended = since(at);
-  step.ok = true;
+  IpChangeStep step = call_step(StepKind::MediaMoved, call, true, at);
   step.detail = local.to_string();
   return add(std::move(step));
 }
@@ -95,12 +100,8 @@ std::optional<IpChangeStep> Recovery::refresh_answered(CallId call, bool ok, int
     task.answered = true;
     task.impact.survived = true;
   }
-  IpChangeStep step{};
-  step.kind = StepKind::CallRefreshed;
-  step.call = call;
+  IpChangeStep step = call_step(StepKind::CallRefreshed, call, ok, now);
   step.started = task.refresh_sent.value_or(Duration{});
-  step.ended = since(now);
-  step.ok = ok;
   step.status = status;
   step.detail = detail;
   task.refresh_sent.reset();
@@ -120,12 +121,7 @@ std::optional<IpChangeStep> Recovery::audio_heard(CallId call, TimePoint at,
   }
   task.impact.lost_down += lost;
   if (!first) return std::nullopt;
-  IpChangeStep step{};
-  step.kind = StepKind::CallAudible;
-  step.call = call;
-  step.ended = since(at);
-  step.ok = true;
-  return add(std::move(step));
+  return add(call_step(StepKind::CallAudible, call, true, at));
 }
 
 std::optional<IpChangeStep> Recovery::call_suspended(CallId call, TimePoint now) {
@@ -133,22 +129,12 @@ std::optional<IpChangeStep> Recovery::call_suspended(CallId call, TimePoint now)
   if (found == calls_.end()) return std::nullopt;
   found->second.ended = true;  // This generation can do no more; the next one resumes it.
   found->second.impact.survived = true;
-  IpChangeStep step{};
-  step.kind = StepKind::CallSuspended;
-  step.call = call;
-  step.ended = since(now);
-  step.ok = true;
-  return add(std::move(step));
+  return add(call_step(StepKind::CallSuspended, call, true, now));
 }
 
 std::optional<IpChangeStep> Recovery::call_resumed(CallId call, TimePoint now) {
   if (!calls_.contains(call)) return std::nullopt;
-  IpChangeStep step{};
-  step.kind = StepKind::CallResumed;
-  step.call = call;
-  step.ended = since(now);
-  step.ok = true;
-  return add(std::move(step));
+  return add(call_step(StepKind::CallResumed, call, true, now));
 }
 
 void Recovery::call_stays(CallId call) {
@@ -165,11 +151,7 @@ std::optional<IpChangeStep> Recovery::call_given_up(CallId call, const std::stri
   if (found == calls_.end() || found->second.ended) return std::nullopt;
   found->second.ended = true;
   found->second.impact.survived = false;
-  IpChangeStep step{};
-  step.kind = StepKind::CallHungUp;
-  step.call = call;
-  step.ended = since(now);
-  step.ok = false;
+  IpChangeStep step = call_step(StepKind::CallHungUp, call, false, now);
   step.detail = why;
   return add(std::move(step));
 }
@@ -190,11 +172,6 @@ bool Recovery::awaits_audio(CallId call) const {
   const auto found = calls_.find(call);
   return found != calls_.end() && !found->second.ended && found->second.answered &&
          !found->second.heard;
-}
-
-bool Recovery::awaits_answer(CallId call) const {
-  const auto found = calls_.find(call);
-  return found != calls_.end() && !found->second.ended && !found->second.answered;
 }
 
 bool Recovery::awaits_registration(AccountId account) const {

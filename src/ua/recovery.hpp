@@ -62,7 +62,6 @@ class Recovery {
   bool takes_part(CallId call) const { return calls_.contains(call); }
   /// Answered, but not heard though audio should come.
   bool awaits_audio(CallId call) const;
-  bool awaits_answer(CallId call) const;
   bool awaits_registration(AccountId account) const;
   /// Nothing is waited for any more.
   bool complete() const;
@@ -84,6 +83,7 @@ class Recovery {
   };
   Duration since(TimePoint at) const { return at - report_.detected_at; }
   IpChangeStep add(IpChangeStep step);
+  IpChangeStep call_step(StepKind kind, CallId call, bool ok, TimePoint at) const;
 
   IpChangeReport report_;
   std::map<AccountId, RegistrationTask> registrations_;
