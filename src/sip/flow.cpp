@@ -6,6 +6,8 @@ namespace godwit::sip {
 const char* to_string(Transport transport) {
   switch (transport) {
     case Transport::Udp: return "UDP";
+    case Transport::Tcp: return "TCP";
+    case Transport::Tls: return "TLS";
   }
   return "?";
 }

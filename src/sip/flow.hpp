@@ -16,8 +16,7 @@ namespace godwit::sip {
 
 using ListenerId = StrongId<struct ListenerIdTag>;
 
-/// Streams come with TCP and TLS.
-enum class Transport : std::uint8_t { Udp };
+enum class Transport : std::uint8_t { Udp, Tcp, Tls };
 
 /// The name in a Via: "UDP".
 const char* to_string(Transport transport);
