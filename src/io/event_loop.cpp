@@ -25,8 +25,11 @@ class EventLoop::Impl {
 };
 
 struct EventLoop::Watch::State : std::enable_shared_from_this<State> {
-  State(asio::io_context& context, int fd, std::function<void()> callback)
-      : descriptor(context, fd), on_readable(std::move(callback)) {}
+  State(asio::io_context& context, int fd, std::function<void()> readable,
+        std::function<void()> writable)
+      : descriptor(context, fd),
+        on_readable(std::move(readable)),
+        on_writable(std::move(writable)) {}
 
   void wait() {
     descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
@@ -39,8 +42,20 @@ struct EventLoop::Watch::State : std::enable_shared_from_this<State> {
                           });
   }
 
+  void wait_writable() {
+    if (awaits_writable || closed) return;
+    awaits_writable = true;
+    descriptor.async_wait(asio::posix::stream_descriptor::wait_write,
+                          [self = shared_from_this()](const asio::error_code& error) {
+                            self->awaits_writable = false;
+                            if (!self->closed && !error) self->on_writable();
+                          });
+  }
+
   asio::posix::stream_descriptor descriptor;
   std::function<void()> on_readable;
+  std::function<void()> on_writable;
+  bool awaits_writable = false;
   bool closed = false;
 };
 
@@ -48,6 +63,8 @@ EventLoop::Watch::~Watch() {
   state_->closed = true;
   if (state_->descriptor.is_open()) state_->descriptor.release();
 }
+
+void EventLoop::Watch::await_writable() { state_->wait_writable(); }
 
 EventLoop::EventLoop() : impl_(std::make_unique<Impl>()) {}
 EventLoop::~EventLoop() = default;
@@ -58,8 +75,10 @@ void EventLoop::post(std::function<void()> work) { asio::post(impl_->context, st
 bool EventLoop::runs_here() const { return impl_->context.get_executor().running_in_this_thread(); }
 
 std::unique_ptr<EventLoop::Watch> EventLoop::watch(int descriptor,
-                                                   std::function<void()> on_readable) {
-  auto state = std::make_shared<Watch::State>(impl_->context, descriptor, std::move(on_readable));
+                                                   std::function<void()> on_readable,
+                                                   std::function<void()> on_writable) {
+  auto state = std::make_shared<Watch::State>(impl_->context, descriptor, std::move(on_readable),
+                                              std::move(on_writable));
   state->wait();
   return std::unique_ptr<Watch>(new Watch(std::move(state)));
 }

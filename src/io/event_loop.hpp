@@ -21,6 +21,10 @@ class EventLoop {
     Watch(const Watch&) = delete;
     Watch& operator=(const Watch&) = delete;
 
+    /// Calls `on_writable` once, when the descriptor has room or an error; a second request while
+    /// one is outstanding does nothing. On the loop's thread.
+    void await_writable();
+
    private:
     friend class EventLoop;
     struct State;
@@ -45,7 +49,9 @@ class EventLoop {
 
   /// Calls `on_readable` whenever `descriptor` has input or an error to be read. The descriptor
   /// must be one that epoll accepts: a socket, pipe, timerfd, eventfd or terminal, no regular file.
-  std::unique_ptr<Watch> watch(int descriptor, std::function<void()> on_readable);
+  /// `on_writable` is only called after Watch::await_writable().
+  std::unique_ptr<Watch> watch(int descriptor, std::function<void()> on_readable,
+                               std::function<void()> on_writable = {});
 
  private:
   class Impl;

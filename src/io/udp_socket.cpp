@@ -3,7 +3,6 @@
 
 // linux/errqueue.h needs struct timespec first.
 #include <linux/errqueue.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <time.h>
 
@@ -13,6 +12,7 @@
 #include <cstring>
 
 #include "io/socket_address.hpp"
+#include "io/socket_options.hpp"
 
 namespace godwit::io {
 namespace {
@@ -48,11 +48,6 @@ bool address_is_gone(const IpAddress& address) {
          errno == EADDRNOTAVAIL;
 }
 
-template <typename Value>
-bool set_option(int fd, int level, int name, const Value& value) {
-  return ::setsockopt(fd, level, name, &value, sizeof value) == 0;
-}
-
 /// An ICMP error of an earlier datagram makes the next system call on the socket fail once.
 bool may_be_pending(int error) {
   switch (error) {
@@ -68,35 +63,6 @@ bool may_be_pending(int error) {
     case EOPNOTSUPP: return true;
     default: return false;
   }
-}
-
-bool tie_to_interface(int fd, Family family, const UdpOptions& options) {
-  if (!options.interface_name.empty() &&
-      ::setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, options.interface_name.c_str(),
-                   static_cast<socklen_t>(options.interface_name.size() + 1)) == 0) {
-    return true;
-  }
-  std::uint32_t index = options.interface_index;
-  if (index == 0) index = ::if_nametoindex(options.interface_name.c_str());
-  if (index == 0) return false;
-  // Both options take the index in network byte order.
-  const std::uint32_t wire_index = htonl(index);
-  return family == Family::V4 ? set_option(fd, IPPROTO_IP, IP_UNICAST_IF, wire_index)
-                              : set_option(fd, IPPROTO_IPV6, IPV6_UNICAST_IF, wire_index);
-}
-
-Error bind_error(const Endpoint& local, int error) {
-  std::string detail = "cannot use " + local.to_string() + ": ";
-  if (error == EADDRINUSE) {
-    detail += "another program has this port";
-  } else if (error == EADDRNOTAVAIL) {
-    detail += "no interface has this address";
-  } else if (error == EACCES) {
-    detail += "ports below 1024 need more rights";
-  } else {
-    detail += std::strerror(error);
-  }
-  return {error == EADDRINUSE ? ErrorCode::Busy : ErrorCode::Network, detail};
 }
 
 }  // namespace
@@ -149,28 +115,22 @@ Result<UdpSocket> UdpSocket::bind(const Endpoint& local, const UdpOptions& optio
   } else {
     set_option(fd.get(), IPPROTO_IPV6, IPV6_RECVERR, on);
   }
-  if (options.dscp != 0) {
-    const int tos = options.dscp << 2;
-    if (family == Family::V4) {
-      set_option(fd.get(), IPPROTO_IP, IP_TOS, tos);
-    } else {
-      set_option(fd.get(), IPPROTO_IPV6, IPV6_TCLASS, tos);
-    }
-  }
+  set_dscp(fd.get(), family, options.dscp);
   if (options.receive_buffer > 0) {
     set_option(fd.get(), SOL_SOCKET, SO_RCVBUF, options.receive_buffer);
   }
   const bool wants_interface = !options.interface_name.empty() || options.interface_index != 0;
-  const bool on_interface = wants_interface && tie_to_interface(fd.get(), family, options);
+  const bool on_interface =
+      wants_interface &&
+      tie_to_interface(fd.get(), family, options.interface_name, options.interface_index);
 
   sockaddr_storage name;
   const socklen_t length = to_sockaddr(local, name);
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), length) != 0) {
     return tl::unexpected(bind_error(local, errno));
   }
-  socklen_t bound_length = sizeof name;
-  ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&name), &bound_length);
-  return UdpSocket(std::move(fd), from_sockaddr(name), on_interface);
+  const Endpoint bound = local_endpoint(fd.get());
+  return UdpSocket(std::move(fd), bound, on_interface);
 }
 
 std::optional<SendError> UdpSocket::send(const Endpoint& remote, Bytes bytes) {

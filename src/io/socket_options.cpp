@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/socket_options.hpp"
+
+#include <net/if.h>
+#include <netinet/in.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "io/socket_address.hpp"
+
+namespace godwit::io {
+
+bool tie_to_interface(int fd, Family family, const std::string& name, std::uint32_t index) {
+  if (!name.empty() && ::setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name.c_str(),
+                                    static_cast<socklen_t>(name.size() + 1)) == 0) {
+    return true;
+  }
+  if (index == 0 && !name.empty()) index = ::if_nametoindex(name.c_str());
+  if (index == 0) return false;
+  // Both options take the index in network byte order.
+  const std::uint32_t wire_index = htonl(index);
+  return family == Family::V4 ? set_option(fd, IPPROTO_IP, IP_UNICAST_IF, wire_index)
+                              : set_option(fd, IPPROTO_IPV6, IPV6_UNICAST_IF, wire_index);
+}
+
+void set_dscp(int fd, Family family, std::uint8_t dscp) {
+  if (dscp == 0) return;
+  const int tos = dscp << 2;
+  if (family == Family::V4) {
+    set_option(fd, IPPROTO_IP, IP_TOS, tos);
+  } else {
+    set_option(fd, IPPROTO_IPV6, IPV6_TCLASS, tos);
+  }
+}
+
+Error bind_error(const Endpoint& local, int error) {
+  std::string detail = "cannot use " + local.to_string() + ": ";
+  if (error == EADDRINUSE) {
+    detail += "another program has this port";
+  } else if (error == EADDRNOTAVAIL) {
+    detail += "no interface has this address";
+  } else if (error == EACCES) {
+    detail += "ports below 1024 need more rights";
+  } else {
+    detail += std::strerror(error);
+  }
+  return {error == EADDRINUSE ? ErrorCode::Busy : ErrorCode::Network, detail};
+}
+
+Endpoint local_endpoint(int fd) {
+  sockaddr_storage name{};
+  socklen_t length = sizeof name;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) != 0) return {};
+  return from_sockaddr(name);
+}
+
+}  // namespace godwit::io
