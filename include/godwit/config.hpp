@@ -61,6 +61,11 @@ struct UserAgentConfig {
   /// Watch the kernel for changes (Linux). Off: the application calls update_network().
   bool watch_network = true;
   std::uint32_t max_calls = 64;  ///< More incoming ones get 486.
+  /// Incoming calls that ring at once from one address that is no server of their account's; more
+  /// get 486. Keeps one stranger from taking all places.
+  std::uint32_t max_unanswered_per_source = 8;
+  /// Off: while there is a call, further incoming ones get 486.
+  bool call_waiting = true;
   std::uint32_t max_accounts = 10'000;
 };
 

@@ -116,7 +116,9 @@ Result<UdpSocket> UdpSocket::bind(const Endpoint& local, const UdpOptions& optio
     set_option(fd.get(), IPPROTO_IPV6, IPV6_RECVERR, on);
   }
   set_dscp(fd.get(), family, options.dscp);
-  if (options.receive_buffer > 0) {
+  // Beyond net.core.rmem_max only with CAP_NET_ADMIN; else the kernel gives what it may.
+  if (options.receive_buffer > 0 &&
+      !set_option(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, options.receive_buffer)) {
     set_option(fd.get(), SOL_SOCKET, SO_RCVBUF, options.receive_buffer);
   }
   const bool wants_interface = !options.interface_name.empty() || options.interface_index != 0;
@@ -158,6 +160,44 @@ std::optional<SendError> UdpSocket::send(const Endpoint& remote, Bytes bytes) {
     }
     errors_ = take_errors();
   }
+}
+
+std::vector<UdpSocket::Unsent> UdpSocket::send_batch(
+    std::span<const std::pair<Endpoint, Bytes>> datagrams) {
+  constexpr std::size_t kAtOnce = 64;
+  std::array<sockaddr_storage, kAtOnce> names;
+  std::array<iovec, kAtOnce> vectors;
+  std::array<mmsghdr, kAtOnce> headers;
+  std::vector<Unsent> unsent;
+  for (std::size_t at = 0; at < datagrams.size();) {
+    const std::size_t room = std::min(datagrams.size() - at, kAtOnce);
+    std::size_t count = 0;
+    for (; count < room; ++count) {
+      const auto& [remote, bytes] = datagrams[at + count];
+      if (remote.port == 0 || remote.address.is_unspecified()) break;  // As in send().
+      const socklen_t length = to_sockaddr(remote, names[count]);
+      if (length == 0) break;
+      // The kernel only reads them, but its interface knows no const.
+      vectors[count] = {const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+      headers[count] = {};
+      headers[count].msg_hdr.msg_name = &names[count];
+      headers[count].msg_hdr.msg_namelen = length;
+      headers[count].msg_hdr.msg_iov = &vectors[count];
+      headers[count].msg_hdr.msg_iovlen = 1;
+    }
+    const int sent = count == 0 ? 0
+                                : ::sendmmsg(fd_.get(), headers.data(),
+                                             static_cast<unsigned>(count), MSG_NOSIGNAL);
+    if (sent > 0) at += static_cast<std::size_t>(sent);
+    // The one that stopped it gets send()'s care: it may suffer for an earlier one's ICMP error.
+    if (sent < static_cast<int>(room) && at < datagrams.size()) {
+      if (const auto error = send(datagrams[at].first, datagrams[at].second)) {
+        unsent.push_back({at, *error});
+      }
+      ++at;
+    }
+  }
+  return unsent;
 }
 
 std::size_t UdpSocket::receive(ReceiveBuffers& buffers, std::size_t limit,

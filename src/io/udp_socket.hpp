@@ -11,7 +11,9 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -52,7 +54,9 @@ struct UdpOptions {
   std::uint32_t interface_index = 0;
   /// Class of service, upper six bits of the TOS octet: 46 expedited forwarding (RTP), 24 (SIP).
   std::uint8_t dscp = 0;
-  int receive_buffer = 0;  ///< SO_RCVBUF in bytes; 0: the system's default.
+  /// In bytes; 0: the system's default. More than net.core.rmem_max needs CAP_NET_ADMIN; without it
+  /// that much is taken.
+  int receive_buffer = 0;
   /// Another socket of ours may have the address too. Only for servers that restart.
   bool reuse_address = false;
 };
@@ -92,6 +96,14 @@ class UdpSocket {
 
   /// Sends at once or not at all; never blocks.
   std::optional<SendError> send(const Endpoint& remote, Bytes bytes);
+
+  /// One of send_batch(), by position.
+  struct Unsent {
+    std::size_t index;
+    SendError error;
+  };
+  /// The same for several datagrams, in few system calls; what became of each that was not sent.
+  std::vector<Unsent> send_batch(std::span<const std::pair<Endpoint, Bytes>> datagrams);
 
   /// Hands at most `limit` waiting datagrams to `take`; the rest stays for the next wake-up, so
   /// that one flooded socket cannot starve the others. `take` must not close this socket. Returns

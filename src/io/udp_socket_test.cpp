@@ -81,6 +81,55 @@ TEST_P(UdpFamily, IcmpRefusalIsReportedWithItsRemoteAndSparesOthers) {
   EXPECT_TRUE(a.take_errors().empty());
 }
 
+TEST(UdpSocket, ABatchArrivesInOrderAndNamesWhatWasNotSent) {
+  auto a = bound("127.0.0.1:0");
+  auto b = bound("127.0.0.1:0");
+  std::vector<std::string> texts;
+  for (int i = 0; i < 150; ++i) texts.push_back(std::to_string(i));
+  texts[70].assign(70'000, 'x');
+  std::vector<std::pair<Endpoint, Bytes>> batch;
+  for (const std::string& text : texts) batch.emplace_back(b.local(), as_bytes(text));
+  batch[0].first.port = 0;
+  batch[100].first = Endpoint{};
+  batch[149].first = *Endpoint::parse("0.0.0.0:5060");
+  const auto unsent = a.send_batch(batch);
+  ASSERT_EQ(unsent.size(), 4U);
+  EXPECT_EQ(unsent[0].index, 0U);
+  EXPECT_EQ(unsent[1].index, 70U);
+  EXPECT_EQ(unsent[1].error.failure, SendFailure::TooLarge);
+  EXPECT_EQ(unsent[2].index, 100U);
+  EXPECT_EQ(unsent[3].index, 149U);
+  ASSERT_TRUE(ready(b));
+  ReceiveBuffers buffers(32, 2048);
+  const auto got = receive_all(b, buffers, 200);
+  ASSERT_EQ(got.size(), 146U);
+  int expected = 1;
+  for (const auto& [remote, text] : got) {
+    if (expected == 70 || expected == 100) ++expected;
+    EXPECT_EQ(text, std::to_string(expected++));
+  }
+  EXPECT_TRUE(a.send_batch({}).empty());
+}
+
+TEST(UdpSocket, ABatchIsSparedTheIcmpErrorsOfItsFirstDatagrams) {
+  auto a = bound("127.0.0.1:0");
+  auto alive = bound("127.0.0.1:0");
+  Endpoint dead;
+  {
+    const auto gone = bound("127.0.0.1:0");
+    dead = gone.local();
+  }
+  const std::vector<std::pair<Endpoint, Bytes>> batch{{dead, as_bytes("anybody?")},
+                                                      {dead, as_bytes("really?")},
+                                                      {alive.local(), as_bytes("hello")},
+                                                      {alive.local(), as_bytes("again")}};
+  EXPECT_TRUE(a.send_batch(batch).empty()) << "what comes back is told by take_errors()";
+  ASSERT_TRUE(ready(alive));
+  ReceiveBuffers buffers(4, 2048);
+  EXPECT_EQ(receive_all(alive, buffers).size(), 2U);
+  EXPECT_FALSE(a.take_errors().empty());
+}
+
 TEST(UdpSocket, ReceivesAtMostTheLimitPerWakeUp) {
   auto a = bound("127.0.0.1:0");
   auto b = bound("127.0.0.1:0");

@@ -17,11 +17,14 @@ namespace {
 constexpr std::string_view kComponent = "runtime";
 // The largest UDP datagram, so that none is ever cut.
 constexpr std::size_t kDatagramSize = 65'536;
-constexpr std::size_t kBatch = 8;
+constexpr std::size_t kBatch = 32;
 // Datagrams handled per socket and wake-up before timers and other sockets get their turn.
-constexpr std::size_t kPerWakeUp = 32;
-// A burst of re-registrations after an outage must not be lost in the kernel.
-constexpr int kReceiveBuffer = 1024 * 1024;
+constexpr std::size_t kPerWakeUp = 64;
+// Datagrams that wait to leave together.
+constexpr std::size_t kMaxOutgoing = 64;
+// A burst of re-registrations after an outage must not be lost in the kernel, nor what comes in the
+// tenth of a second that the system may keep us waiting for a processor.
+constexpr int kReceiveBuffer = 8 * 1024 * 1024;
 constexpr std::uint8_t kSignalling = 24;  // CS3, what networks expect of telephone signalling.
 // What may wait from all media engines; statistics give way when it gets tight.
 constexpr std::size_t kMaxReports = 16'384;
@@ -139,6 +142,7 @@ void CoreDriver::settle() {
   settling_ = true;
   for (;;) {
     while (auto output = next_output()) carry_out(std::move(*output));
+    if (!in_batch_ || !events_.empty()) flush();
     if (!answers_.empty()) {
       auto answer = std::move(answers_.front());
       answers_.pop_front();
@@ -154,15 +158,15 @@ void CoreDriver::settle() {
     }
   }
   settling_ = false;
-  arm_timer();
+  if (!in_batch_) arm_timer();
   if (!waiting_for_idle_.empty() && core_.idle()) {
     for (auto& waiting : std::exchange(waiting_for_idle_, {})) waiting->set_value();
   }
 }
 
 void CoreDriver::carry_out(ua::Output output) {
-  if (const auto* datagram = std::get_if<ua::SendDatagram>(&output)) {
-    send(*datagram);
+  if (auto* datagram = std::get_if<ua::SendDatagram>(&output)) {
+    send(std::move(*datagram));
   } else if (auto* command = std::get_if<ua::MediaInstruction>(&output)) {
     instruct(std::move(*command));
   } else if (auto* event = std::get_if<ua::EmitEvent>(&output)) {
@@ -170,6 +174,7 @@ void CoreDriver::carry_out(ua::Output output) {
   } else if (const auto* wanted = std::get_if<ua::Listen>(&output)) {
     listen(*wanted);
   } else if (const auto* unwanted = std::get_if<ua::CloseListener>(&output)) {
+    flush();
     listeners_.erase(unwanted->listener);
   } else if (const auto* query = std::get_if<ua::Resolve>(&output)) {
     resolver_.resolve(query->host, [this, id = query->query](auto addresses) {
@@ -216,20 +221,38 @@ void CoreDriver::listen(const ua::Listen& wanted) {
   answers_.emplace_back([this, id, bound](TimePoint now) { core_.on_listen(id, bound, now); });
 }
 
-void CoreDriver::send(const ua::SendDatagram& datagram) {
+void CoreDriver::send(ua::SendDatagram datagram) {
   const auto found = listeners_.find(datagram.listener);
   if (found == listeners_.end()) return;
-  io::UdpSocket& socket = found->second.socket;
-  trace("->", socket.local(), datagram.remote, datagram.bytes);
-  const auto error = socket.send(datagram.remote, as_bytes(datagram.bytes));
-  if (!error) return;
-  log_.debug(kComponent,
-             "cannot send to " + datagram.remote.to_string() + ": " + error->describe());
+  trace("->", found->second.socket.local(), datagram.remote, datagram.bytes);
+  if (outgoing_.size() >= kMaxOutgoing) flush();
+  outgoing_.push_back(std::move(datagram));
+}
+
+void CoreDriver::flush() {
+  // Mostly all leave by one socket; the order on each is kept.
+  for (std::size_t from = 0; from < outgoing_.size();) {
+    const ua::ListenerId id = outgoing_[from].listener;
+    outgoing_views_.clear();
+    for (std::size_t i = from; i < outgoing_.size() && outgoing_[i].listener == id; ++i) {
+      outgoing_views_.emplace_back(outgoing_[i].remote, as_bytes(outgoing_[i].bytes));
+    }
+    if (const auto found = listeners_.find(id); found != listeners_.end()) {
+      for (const auto& [index, error] : found->second.socket.send_batch(outgoing_views_)) {
+        on_unsent(id, outgoing_[from + index].remote, error);
+      }
+    }
+    from += outgoing_views_.size();
+  }
+  outgoing_.clear();
+}
+
+void CoreDriver::on_unsent(ua::ListenerId id, const Endpoint& remote, const io::SendError& error) {
+  log_.debug(kComponent, "cannot send to " + remote.to_string() + ": " + error.describe());
   // A full socket buffer is a lost packet like any other: SIP's own repetition makes up for it.
-  if (error->failure == io::SendFailure::WouldBlock) return;
-  answers_.emplace_back([this, id = datagram.listener, remote = datagram.remote,
-                         fatal = error->failure == io::SendFailure::AddressGone,
-                         reason = error->describe()](TimePoint now) {
+  if (error.failure == io::SendFailure::WouldBlock) return;
+  answers_.emplace_back([this, id, remote, fatal = error.failure == io::SendFailure::AddressGone,
+                         reason = error.describe()](TimePoint now) {
     core_.on_send_error(id, remote, fatal, reason, now);
   });
 }
@@ -251,11 +274,16 @@ void CoreDriver::on_readable(ua::ListenerId id) {
     received_.emplace_back(datagram.remote, as_text(datagram.bytes));
   });
   const auto errors = found->second.socket.take_errors();
+  // Each is an input of its own; what they make the core send leaves together, and the timer is set
+  // once.
+  in_batch_ = true;
   for (auto& [remote, bytes] : received_) {
-    if (!listeners_.contains(id)) return;
+    if (!listeners_.contains(id)) break;
     trace("<-", local, remote, bytes);
     give([&](TimePoint now) { core_.on_datagram(id, remote, std::move(bytes), now); });
   }
+  in_batch_ = false;
+  settle();
   for (const io::IcmpError& error : errors) {
     if (!listeners_.contains(id)) return;
     give([&](TimePoint now) {

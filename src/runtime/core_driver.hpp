@@ -106,7 +106,9 @@ class CoreDriver {
   void carry_out(ua::Output output);
   void deliver(const Event& event, TimePoint at);
   void listen(const ua::Listen& wanted);
-  void send(const ua::SendDatagram& datagram);
+  void send(ua::SendDatagram datagram);
+  void flush();
+  void on_unsent(ua::ListenerId id, const Endpoint& remote, const io::SendError& error);
   void instruct(MediaWorker::Instruction instruction);
   void on_readable(ua::ListenerId id);
   void on_timer();
@@ -131,10 +133,14 @@ class CoreDriver {
   io::ReceiveBuffers buffers_;
   std::vector<std::pair<Endpoint, std::string>> received_;
   std::map<ua::ListenerId, Listener> listeners_;
+  /// Datagrams that leave together when the outputs so far have been carried out.
+  std::vector<ua::SendDatagram> outgoing_;
+  std::vector<std::pair<Endpoint, Bytes>> outgoing_views_;
 
   ua::Core core_;
   bool in_core_ = false;
   bool settling_ = false;
+  bool in_batch_ = false;  ///< More received datagrams are about to be given.
   /// Inputs that came up while outputs were carried out; given once those are done.
   std::deque<std::function<void(TimePoint)>> answers_;
   std::deque<std::pair<Event, TimePoint>> events_;

@@ -2,6 +2,7 @@
 #include "sip/server_transactions.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -77,6 +78,10 @@ void ServerTransactions::on_request(const Flow& flow, const MessagePtr& request,
     ++context_.counters.retransmissions_absorbed;
     return feed(*transaction, ServerInput::Request, now);
   }
+  // RFC 3261 §8.2.7.
+  if (is_stateless_ && is_stateless_(flow, *request)) {
+    return context_.output.report(RequestArrived{ServerTransactionId{}, flow, request});
+  }
   if (transactions_.size() >= context_.limits.max_server ||
       bytes_ >= context_.limits.max_server_bytes) {
     ++context_.counters.refused_busy;
@@ -133,13 +138,16 @@ void ServerTransactions::on_cancel(const Flow& flow, const MessagePtr& cancel,
 }
 
 bool ServerTransactions::respond_statelessly(const Flow& flow, const wire::Message& request,
-                                             int status, std::string_view reason) {
+                                             int status, std::string_view reason,
+                                             wire::DraftHeaders headers) {
   if (request.method() == wire::Method::Ack) return false;
   const auto via = wire::top_via_of(request);
   if (!via) return false;
   const std::string tag = stateless_tag(request);
   wire::ResponseDraft draft = wire::make_response(
       request, status, {.to_tag = tag, .reason = reason, .source = flow.remote});
+  draft.headers.insert(draft.headers.end(), std::make_move_iterator(headers.begin()),
+                       std::make_move_iterator(headers.end()));
   std::string bytes = wire::serialise(draft, std::string());
   if (bytes.size() > kMaxDatagram) return false;
   context_.output.send(reply_flow(flow, *via), std::move(bytes));

@@ -5,6 +5,7 @@
 // which documents the behaviour.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,7 +35,10 @@ class ServerTransactions {
   /// Answers without a transaction (RFC 3261 §8.2.7). Nothing is sent for an ACK, or when the
   /// request has no Via to answer by.
   bool respond_statelessly(const Flow& flow, const wire::Message& request, int status,
-                           std::string_view reason);
+                           std::string_view reason, wire::DraftHeaders headers = {});
+  void answer_statelessly(std::function<bool(const Flow&, const wire::Message&)> decide) {
+    is_stateless_ = std::move(decide);
+  }
   void on_timer(const TransactionTimer& timer, TimePoint now);
   void on_flow_failed(ListenerId listener, TimePoint now);
 
@@ -79,6 +83,7 @@ class ServerTransactions {
   TransactionTimers timers_;
   Slab<Transaction, ServerTransactionId> transactions_;
   HashIndex index_;
+  std::function<bool(const Flow&, const wire::Message&)> is_stateless_;
   std::size_t bytes_ = 0;  ///< Of all transactions' texts.
 };
 

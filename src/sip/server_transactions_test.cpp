@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Server transactions through the layer, in simulated time.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "sip/transaction_fixture.hpp"
@@ -298,6 +299,55 @@ TEST_F(ServerTransactionTest, PeersWithoutTheCookieAreMatchedByTheRest) {
   EXPECT_EQ(layer_.live_server(), 1U);
   receive(wifi_, request("CANCEL", "CANCEL", via));
   EXPECT_EQ(output(), (Lines{"send 200 CANCEL", "cancel"}));
+}
+
+// --- without a transaction ---
+
+TEST_F(ServerTransactionTest, AStatelessAnswerLeavesNothingBehindAndIsTheSameForEveryCopy) {
+  layer_.answer_statelessly(
+      [](const Flow&, const wire::Message& r) { return r.method() == wire::Method::Invite; });
+  std::vector<std::string> answers;
+  for (int copy = 0; copy < 2; ++copy) {
+    receive(wifi_, request("INVITE"));
+    EXPECT_TRUE(sent().empty()) << "RFC 3261 §8.2.7: no provisional response";
+    const auto event = only<RequestArrived>();
+    EXPECT_FALSE(event.transaction);
+    ASSERT_TRUE(layer_.respond_statelessly(event, 404, {{wire::HeaderId::Server, "Godwit"}}));
+    answers.push_back(sent_one());
+  }
+  EXPECT_EQ(answers[0], answers[1]);
+  const auto answer = wire::Message::parse(answers[0]);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status(), 404);
+  EXPECT_NE(wire::to_tag_of(*answer), "");
+  EXPECT_EQ(answer->first(wire::HeaderId::Server), "Godwit");
+  EXPECT_THAT(std::string(wire::top_via_text(*answer)), testing::HasSubstr("received=10.9.0.1"));
+  EXPECT_EQ(layer_.live_server(), 0U);
+  receive(wifi_, request("ACK", "ACK", "10.9.0.1:5060;branch=z9hG4bKpeer;rport",
+                         std::string(wire::to_tag_of(*answer))));
+  only<AckArrived>();
+  EXPECT_EQ(run_for(seconds(64)), Lines{}) << "nothing is repeated";
+}
+
+TEST_F(ServerTransactionTest, OthersAreNotAskedAboutAndStatelessAnswersAreFinal) {
+  layer_.answer_statelessly([](const Flow&, const wire::Message& r) {
+    EXPECT_NE(r.method(), wire::Method::Ack);
+    EXPECT_NE(r.method(), wire::Method::Cancel);
+    return r.method() == wire::Method::Options;
+  });
+  const auto invite = arrive("INVITE");
+  EXPECT_TRUE(invite.transaction);
+  receive(wifi_, request("CANCEL"));
+  receive(wifi_, request("ACK"));
+  output();
+  receive(wifi_, request("OPTIONS"));
+  const auto options = only<RequestArrived>();
+  EXPECT_FALSE(layer_.respond_statelessly(options, 180, {}));
+  EXPECT_FALSE(layer_.respond_statelessly(options, 700, {}));
+  EXPECT_FALSE(layer_.respond_statelessly(options, 200,
+                                          {{wire::HeaderId::Server, std::string(70'000, 'x')}}));
+  EXPECT_FALSE(respond(options.transaction, *options.request, 200)) << "there is none";
+  EXPECT_EQ(output(), Lines{});
 }
 
 // --- flows that die ---

@@ -57,10 +57,11 @@ struct TransactionLimits {
 };
 
 /// A request that is no retransmission. Answer it with TransactionLayer::respond. For an INVITE the
-/// layer has sent 100 already.
+/// layer has sent 100 already. Without a transaction (see answer_statelessly) it may be a
+/// retransmission too, and is answered with TransactionLayer::respond_statelessly.
 struct RequestArrived {
-  ServerTransactionId transaction;
-  Flow flow;  ///< The one that it came on; its remote is the packet's source.
+  ServerTransactionId transaction;  ///< Zero: none was made.
+  Flow flow;                        ///< The one that it came on; its remote is the packet's source.
   MessagePtr request;
 };
 

@@ -79,6 +79,23 @@ std::optional<Flow> TransactionLayer::server_flow(ServerTransactionId transactio
   return impl_->servers.flow_of(transaction);
 }
 
+void TransactionLayer::answer_statelessly(
+    std::function<bool(const Flow&, const wire::Message&)> decide) {
+  impl_->servers.answer_statelessly(std::move(decide));
+}
+
+Result<void> TransactionLayer::respond_statelessly(const RequestArrived& event, int status,
+                                                   std::vector<wire::DraftHeader> headers) {
+  if (status < 200 || status > 699) {
+    return fail(ErrorCode::InvalidArgument, "only final responses go without a transaction");
+  }
+  if (!impl_->servers.respond_statelessly(event.flow, *event.request, status, {},
+                                          std::move(headers))) {
+    return fail(ErrorCode::TooLarge, "the response does not fit into a datagram");
+  }
+  return {};
+}
+
 Result<void> TransactionLayer::transmit(const Flow& flow, std::string bytes) {
   if (bytes.size() > kMaxDatagram) {
     return fail(ErrorCode::TooLarge, "the message does not fit into a datagram");

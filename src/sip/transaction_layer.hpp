@@ -13,9 +13,11 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/log.hpp"
 #include "base/random.hpp"
@@ -25,6 +27,7 @@
 
 namespace godwit::wire {
 class Message;
+struct DraftHeader;
 struct RequestDraft;
 struct ResponseDraft;
 }  // namespace godwit::wire
@@ -89,6 +92,17 @@ class TransactionLayer {
   std::optional<Flow> server_flow(ServerTransactionId transaction) const;
 
   // --- without a transaction ---
+
+  /// Which new requests are to be answered without a transaction (RFC 3261 §8.2.7): those for which
+  /// `decide` says so. They cost no memory, no timer and no retransmission, so that a flood of them
+  /// leaves nothing behind; what their answer says must follow from the request alone, as each copy
+  /// gets its own. `decide` must not call the layer. Never asked for ACK and CANCEL.
+  void answer_statelessly(
+      std::function<bool(const Flow& flow, const wire::Message& request)> decide);
+  /// The final answer to a request that came without a transaction: `status` with the To tag that
+  /// every copy of the request gets, and `headers` behind the usual ones.
+  Result<void> respond_statelessly(const RequestArrived& event, int status,
+                                   std::vector<wire::DraftHeader> headers);
 
   /// Queues bytes as they are: the ACK to a 2xx and its retransmissions. Busy if nobody drains.
   Result<void> transmit(const Flow& flow, std::string bytes);

@@ -32,7 +32,11 @@ Core::Impl::Impl(UserAgentConfig config, Random& random, Log& log)
       log_(log),
       transactions_(random, log),
       listeners_(config_.sip_port, outputs_),
-      judge_(path_policy()) {}
+      judge_(path_policy()) {
+  transactions_.answer_statelessly([this](const sip::Flow& flow, const wire::Message& request) {
+    return needs_no_transaction(flow, request);
+  });
+}
 
 mobility::PathPolicy Core::Impl::path_policy() const {
   return {config_.interfaces, config_.bind_addresses};

@@ -144,6 +144,8 @@ class Core::Impl {
   void on_request(const sip::RequestArrived& event, TimePoint now);
   void on_invite(const sip::RequestArrived& event, TimePoint now);
   void on_options(const sip::RequestArrived& event, TimePoint now);
+  bool needs_no_transaction(const sip::Flow& flow, const wire::Message& request);
+  std::optional<int> invite_refusal(const sip::Flow& flow, const wire::Message& request);
   void refuse(const sip::RequestArrived& event, int status, TimePoint now);
   Account* account_for(const wire::Message& request);
 

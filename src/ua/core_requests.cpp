@@ -2,6 +2,9 @@
 //
 // Requests that belong to no dialog of ours: new calls, capability questions, and what must be
 // refused.
+#include <algorithm>
+#include <iterator>
+
 #include "ua/core_impl.hpp"
 #include "wire/sip/builder.hpp"
 #include "wire/sip/headers.hpp"
@@ -15,20 +18,49 @@ constexpr const char* kAllow = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO,
 
 }  // namespace
 
+bool Core::Impl::needs_no_transaction(const sip::Flow& flow, const wire::Message& request) {
+  if (!wire::to_tag_of(request).empty()) return false;
+  // RFC 3261 §8.2.7: what strangers may send in any number leaves nothing behind. A refused INVITE
+  // gets no 100 either, so that its sender repeats it should the refusal be lost.
+  if (request.method() == wire::Method::Options) return true;
+  return request.method() == wire::Method::Invite && invite_refusal(flow, request).has_value();
+}
+
+std::optional<int> Core::Impl::invite_refusal(const sip::Flow& flow, const wire::Message& request) {
+  const Account* account = account_for(request);
+  if (account == nullptr) return 404;
+  if (shutting_down_) return 480;
+  if (calls_.size() >= config_.max_calls) return 486;
+  // Everybody calls through the account's own servers; any other host gets few of our places.
+  const bool may_fill_them = account->trusts(flow.remote.address);
+  std::uint32_t unanswered = 0;
+  for (const auto& [id, call] : calls_) {
+    if (call->state == CallState::Ended) continue;
+    if (!config_.call_waiting) return 486;
+    const bool waits = !call->outgoing && call->state != CallState::Confirmed;
+    if (waits && call->session->flow().remote.address == flow.remote.address) ++unanswered;
+  }
+  if (!may_fill_them && unanswered >= config_.max_unanswered_per_source) return 486;
+  return std::nullopt;
+}
+
 void Core::Impl::refuse(const sip::RequestArrived& event, int status, TimePoint now) {
-  wire::ResponseOptions options;
-  const std::string tag = random_.token(12);
-  options.to_tag = tag;
-  wire::ResponseDraft response = wire::make_response(*event.request, status, options);
-  if (status == 405 || status == 200) {
-    response.headers.emplace_back(wire::HeaderId::Allow, kAllow);
+  wire::DraftHeaders headers;
+  if (status == 405 || status == 200) headers.emplace_back(wire::HeaderId::Allow, kAllow);
+  if (status == 200) headers.emplace_back(wire::HeaderId::Accept, "application/sdp");
+  if (status == 489) headers.emplace_back("Allow-Events", "");
+  headers.emplace_back(wire::HeaderId::Server, config_.user_agent);
+  Result<void> sent;
+  if (event.transaction) {
+    const std::string tag = random_.token(12);
+    wire::ResponseDraft response =
+        wire::make_response(*event.request, status, {.to_tag = tag, .reason = {}, .source = {}});
+    std::move(headers.begin(), headers.end(), std::back_inserter(response.headers));
+    sent = transactions_.respond(event.transaction, response, "", now);
+  } else {
+    sent = transactions_.respond_statelessly(event, status, std::move(headers));
   }
-  if (status == 200) response.headers.emplace_back(wire::HeaderId::Accept, "application/sdp");
-  if (status == 489) response.headers.emplace_back("Allow-Events", "");
-  response.headers.emplace_back(wire::HeaderId::Server, config_.user_agent);
-  if (const auto sent = transactions_.respond(event.transaction, response, "", now); !sent) {
-    log_.debug("ua", "a refusal was not sent: " + sent.error().detail);
-  }
+  if (!sent) log_.debug("ua", "a refusal was not sent: " + sent.error().detail);
 }
 
 void Core::Impl::on_request(const sip::RequestArrived& event, TimePoint now) {
@@ -63,7 +95,10 @@ void Core::Impl::on_request(const sip::RequestArrived& event, TimePoint now) {
 
 void Core::Impl::on_options(const sip::RequestArrived& event, TimePoint now) {
   // RFC 3261 §11.2: as an INVITE would be answered.
-  const bool busy = calls_.size() >= config_.max_calls;
+  const bool alone = config_.call_waiting || std::all_of(calls_.begin(), calls_.end(), [](auto& e) {
+                       return e.second->state == CallState::Ended;
+                     });
+  const bool busy = calls_.size() >= config_.max_calls || !alone;
   refuse(event, busy ? 486 : 200, now);
 }
 
@@ -91,19 +126,13 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
       return;
     }
   }
+  if (const auto status = invite_refusal(event.flow, request)) {
+    refuse(event, *status, now);
+    return;
+  }
+  // The room may have been found just after the transaction was passed over: the next copy gets it.
+  if (!event.transaction) return;
   Account* account = account_for(request);
-  if (account == nullptr) {
-    refuse(event, 404, now);
-    return;
-  }
-  if (shutting_down_) {
-    refuse(event, 480, now);
-    return;
-  }
-  if (calls_.size() >= config_.max_calls) {
-    refuse(event, 486, now);
-    return;
-  }
   const Listener* listener = listeners_.find(event.flow.listener);
   if (listener == nullptr) return;
   Call& call = make_call(account->id, false);

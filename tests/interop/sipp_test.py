@@ -4,6 +4,7 @@
 The scenarios check our SDP and the order of messages; SIPp's exit status is their verdict.
 """
 
+import csv
 import pathlib
 import shutil
 import tempfile
@@ -21,10 +22,10 @@ class SippTest(unittest.TestCase):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="godwit-sipp-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
 
-    def sipp(self, scenario, host, *arguments):
+    def sipp(self, scenario, host, *arguments, calls=1):
         # The screen goes to a file: SIPp draws it even without a terminal.
         return Process(self, ["sipp", *arguments, "-sf", HERE / "sipp" / scenario, "-i", host, "-p", "5060",
-                              "-mi", host, "-m", "1", "-nostdin", "-timeout", "30s", "-timeout_error",
+                              "-mi", host, "-m", str(calls), "-nostdin", "-timeout", "30s", "-timeout_error",
                               "-trace_err", "-error_file", self.folder / "errors.log"],
                        cwd=self.folder)
 
@@ -55,6 +56,18 @@ class SippTest(unittest.TestCase):
         phone.wait_for_event("incoming_call")
         phone.wait_for_event("call_state", state="ended")
         self.assert_passed(sipp)
+
+    def test_sipp_asks_what_we_can_do(self):
+        """Two hundred times, each answered once."""
+        phone = Phone(self, "alice", address(), "--no-register")
+        sipp = self.sipp("uac_options.xml", address(), "-s", "alice", "-r", "100", "-trace_stat",
+                         "-stf", self.folder / "statistics.csv", phone.uri.split("@")[1], calls=200)
+        self.assert_passed(sipp)
+        with (self.folder / "statistics.csv").open(encoding="utf-8") as file:
+            last = list(csv.DictReader(file, delimiter=";"))[-1]
+        self.assertEqual(last["SuccessfulCall(C)"], "200")
+        self.assertEqual(last["FailedCall(C)"], "0")
+        phone.quit()
 
     def calling(self, scenario, *flags):
         """A phone calls SIPp."""

@@ -102,7 +102,9 @@ TEST(HostileScenario, ARingingPhoneSendsNoAudioWhateverItsCallerOffers) {
 }
 
 TEST(HostileScenario, CallsThatNobodyAnswersDoNotKeepOthersOut) {
-  World world;
+  Stage stage;
+  stage.ua.max_unanswered_per_source = stage.ua.max_calls;  // As if each came from elsewhere.
+  World world(stage);
   world.register_phone();
   Stranger stranger(world);
   for (std::uint32_t i = 0; i < world.stage.ua.max_calls; ++i) {
@@ -119,6 +121,46 @@ TEST(HostileScenario, CallsThatNobodyAnswersDoNotKeepOthersOut) {
   world.peer.call("sip:alice@example.org");
   EXPECT_TRUE(world.run_until([&] { return world.peer.state() == MockPeer::CallState::Confirmed; },
                               seconds(5)));
+}
+
+TEST(HostileScenario, OneStrangerGetsFewOfThePlaces) {
+  Stage stage;
+  stage.ua.max_unanswered_per_source = 3;
+  World world(stage);
+  world.register_phone();
+  Stranger stranger(world);
+  for (int i = 0; i < 6; ++i) {
+    SipText invite = stranger.request("INVITE", "many" + std::to_string(i));
+    Stranger::put_sdp(invite, stranger.address());
+    stranger.send(invite);
+  }
+  world.run_for(seconds(1));
+  EXPECT_EQ(world.phone.all<IncomingCall>().size(), 3U);
+  EXPECT_TRUE(stranger.last(486));
+  world.peer.call("sip:alice@example.org");
+  world.run_for(seconds(1));
+  EXPECT_EQ(world.phone.all<IncomingCall>().size(), 4U) << "others are not kept out";
+}
+
+TEST(HostileScenario, RefusedCallsAndOptionsCostOneAnswerEach) {
+  World world;
+  world.register_phone();
+  Stranger stranger(world);
+  SipText invite = stranger.request("INVITE", "wrong");
+  invite.uri = "sip:nobody@" + world.address(1).to_string();
+  Stranger::put_sdp(invite, stranger.address());
+  stranger.send(invite);
+  world.run_for(seconds(40));
+  ASSERT_EQ(stranger.seen.size(), 1U) << "no 100, and nothing is repeated for want of an ACK";
+  EXPECT_EQ(stranger.seen[0].status, 404);
+  const SipText options = stranger.request("OPTIONS", "what");
+  stranger.send(options);
+  stranger.send(options);
+  world.run_for(seconds(40));
+  ASSERT_EQ(stranger.seen.size(), 3U);
+  EXPECT_EQ(stranger.seen[1].status, 200);
+  EXPECT_NE(stranger.seen[1].first("Allow"), "");
+  EXPECT_EQ(stranger.seen[1].to_string(), stranger.seen[2].to_string());
 }
 
 TEST(HostileScenario, TheCallersExpiresEndsItsCall) {
