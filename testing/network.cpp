@@ -237,13 +237,7 @@ Nat& Network::add_nat(const IpAddress& outside, NatSettings settings) {
 }
 
 void Network::set_name(const std::string& host, std::vector<IpAddress> addresses) {
-  names_[host] = std::move(addresses);
-}
-
-Result<std::vector<IpAddress>> Network::resolve(const std::string& host) const {
-  const auto found = names_.find(host);
-  if (found == names_.end()) return fail(ErrorCode::NotFound, "no such host: " + host);
-  return found->second;
+  dns_.set_addresses(host, addresses);
 }
 
 void Network::lose_next(std::function<bool(const SimulatedPacket&)> matches, std::uint32_t times) {

@@ -23,6 +23,7 @@
 #include "godwit/network.hpp"
 #include "godwit/result.hpp"
 #include "godwit/strong_id.hpp"
+#include "testing/dns_zone.hpp"
 #include "testing/nat.hpp"
 #include "testing/simulation.hpp"
 
@@ -168,7 +169,7 @@ class Network {
 
   // Names.
   void set_name(const std::string& host, std::vector<IpAddress> addresses);
-  Result<std::vector<IpAddress>> resolve(const std::string& host) const;
+  DnsZone& dns() { return dns_; }
 
   /// Sees every packet when it is sent: extra delay to give it, or nullopt to lose it. Filters are
   /// asked in the order of their making; all must agree.
@@ -196,7 +197,7 @@ class Network {
   Simulation& simulation_;
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<std::unique_ptr<Nat>> nats_;
-  std::map<std::string, std::vector<IpAddress>> names_;
+  DnsZone dns_;
   std::vector<Filter> filters_;
   std::vector<std::function<void(const PacketEvent&)>> observers_;
   std::uint32_t last_socket_ = 0;

@@ -209,13 +209,10 @@ void SimulatedPhone::carry_out(ua::Output output) {
             }
           },
           [this](const ua::SendDatagram& send) { carry_out(send); },
-          [this](const ua::Resolve& resolve) {
-            later(timing_.resolve_delay, [this, resolve] {
-              auto answer = network_.resolve(resolve.host);
-              give([&](ua::Core& core, TimePoint now) {
-                core.on_resolved(resolve.query, std::move(answer), now);
-              });
-            });
+          [this](const ua::Query& query) { carry_out(query); },
+          [this](const ua::RenewResolver&) {
+            ++resolver_;
+            if (trace_ != nullptr) trace_->note(name(), "new resolver");
           },
           [this](const ua::CreateMedia& create) {
             if (engines_.contains(create.call)) violate("creates the media of a call twice");
@@ -278,6 +275,22 @@ void SimulatedPhone::carry_out(const ua::Listen& listen) {
     }
     give([&](ua::Core& core, TimePoint now) { core.on_listen(id, std::move(bound), now); });
   });
+}
+
+void SimulatedPhone::carry_out(const ua::Query& query) {
+  questions_.push_back(query.question);
+  DnsAnswer answer = network_.dns().answer(query.question);
+  if (trace_ != nullptr) {
+    trace_->note(name(), "DNS " + query.question.name + " " + to_string(query.question.type) +
+                             ": " + std::to_string(answer.records.size()) + " records, " +
+                             to_string(answer.failure));
+  }
+  const bool unanswered = answer.failure == DnsFailure::Timeout;
+  later(unanswered ? timing_.resolve_timeout : timing_.resolve_delay,
+        [this, query = query.query, answer = std::move(answer), asked_of = resolver_] {
+          if (asked_of != resolver_) return;  // Forgotten with its resolver.
+          give([&](ua::Core& core, TimePoint now) { core.on_resolved(query, answer, now); });
+        });
 }
 
 void SimulatedPhone::carry_out(const ua::SendDatagram& send) {

@@ -29,6 +29,7 @@ namespace godwit::testing {
 struct PhoneTiming {
   Duration snapshot_delay = std::chrono::milliseconds(1);  ///< From a change to its snapshot.
   Duration resolve_delay = std::chrono::milliseconds(20);
+  Duration resolve_timeout = std::chrono::seconds(5);    ///< Until it is told that none answers.
   Duration bind_delay = std::chrono::microseconds(200);  ///< Of any socket.
   Duration hop_delay = std::chrono::microseconds(50);    ///< Between core and media thread.
 };
@@ -102,6 +103,9 @@ class SimulatedPhone {
   Counters counters() const { return core_->counters(); }
   /// When the core was last given a snapshot that differed from the one before.
   std::optional<TimePoint> last_snapshot_at() const { return last_snapshot_at_; }
+  /// What was asked of the DNS, in order.
+  const std::vector<DnsQuestion>& questions() const { return questions_; }
+  std::uint32_t resolvers_made() const { return resolver_; }
   std::size_t engines() const { return engines_.size(); }
   std::size_t listeners() const { return listeners_.size(); }
 
@@ -137,6 +141,7 @@ class SimulatedPhone {
   void carry_out(ua::Output output);
   void carry_out(const ua::Listen& listen);
   void carry_out(const ua::SendDatagram& send);
+  void carry_out(const ua::Query& query);
   void carry_out_media(CallId call, const media::MediaCommand& command);
   void record_event(const Event& event);
   void later(Duration delay, std::function<void()> input);
@@ -164,6 +169,8 @@ class SimulatedPhone {
   Alarm snapshot_alarm_;
   std::map<ua::ListenerId, SocketId> listeners_;
   std::map<ua::ListenerId, bool> known_listeners_;  ///< Asked for and not closed.
+  std::vector<DnsQuestion> questions_;
+  std::uint32_t resolver_ = 0;  ///< Made anew with each change of the network.
   std::map<CallId, std::unique_ptr<Engine>> engines_;
   std::vector<IpAddress> watched_;
   std::optional<NetworkSnapshot> last_snapshot_;

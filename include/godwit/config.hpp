@@ -60,6 +60,8 @@ struct UserAgentConfig {
   MediaConfig media;
   /// Watch the kernel for changes (Linux). Off: the application calls update_network().
   bool watch_network = true;
+  /// Asked instead of the system's DNS servers; empty: those of the system. Port 0 is 53.
+  std::vector<Endpoint> dns_servers;
   std::uint32_t max_calls = 64;  ///< More incoming ones get 486.
   /// Incoming calls that ring at once from one address that is no server of their account's; more
   /// get 486. Keeps one stranger from taking all places.

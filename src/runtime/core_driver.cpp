@@ -15,6 +15,7 @@ namespace godwit::runtime {
 namespace {
 
 constexpr std::string_view kComponent = "runtime";
+constexpr std::string_view kMdns = ".local";  // RFC 6762 §3.
 // The largest UDP datagram, so that none is ever cut.
 constexpr std::size_t kDatagramSize = 65'536;
 constexpr std::size_t kBatch = 32;
@@ -45,6 +46,8 @@ CoreDriver::CoreDriver(UserAgentConfig config, EventHandler on_event, LogHandler
     : log_(std::move(on_log), lowest),
       on_event_(std::move(on_event)),
       timer_(open_timer()),
+      own_dns_servers_(!config.dns_servers.empty()),
+      dns_(loop_, config.dns_servers),
       resolver_(loop_),
       buffers_(kBatch, kDatagramSize),
       core_(config, random_, log_),
@@ -176,10 +179,10 @@ void CoreDriver::carry_out(ua::Output output) {
   } else if (const auto* unwanted = std::get_if<ua::CloseListener>(&output)) {
     flush();
     listeners_.erase(unwanted->listener);
-  } else if (const auto* query = std::get_if<ua::Resolve>(&output)) {
-    resolver_.resolve(query->host, [this, id = query->query](auto addresses) {
-      give([&](TimePoint now) { core_.on_resolved(id, std::move(addresses), now); });
-    });
+  } else if (const auto* query = std::get_if<ua::Query>(&output)) {
+    ask(*query);
+  } else if (std::get_if<ua::RenewResolver>(&output) != nullptr) {
+    dns_.renew();
   } else if (const auto* created = std::get_if<ua::CreateMedia>(&output)) {
     instruct(*created);
   } else if (const auto* destroyed = std::get_if<ua::DestroyMedia>(&output)) {
@@ -254,6 +257,38 @@ void CoreDriver::on_unsent(ua::ListenerId id, const Endpoint& remote, const io::
   answers_.emplace_back([this, id, remote, fatal = error.failure == io::SendFailure::AddressGone,
                          reason = error.describe()](TimePoint now) {
     core_.on_send_error(id, remote, fatal, reason, now);
+  });
+}
+
+void CoreDriver::ask(const ua::Query& query) {
+  auto answer = [this, id = query.query](DnsAnswer found) {
+    give([&](TimePoint now) { core_.on_resolved(id, std::move(found), now); });
+  };
+  const DnsQuestion& question = query.question;
+  const bool address = question.type == DnsType::A || question.type == DnsType::Aaaa;
+  // Names of the neighbourhood (mDNS, LLMNR, the machine's own) are known to the system's resolver
+  // and not to the DNS.
+  const bool local =
+      question.name.find('.') == std::string::npos ||
+      (question.name.size() > kMdns.size() &&
+       question.name.compare(question.name.size() - kMdns.size(), kMdns.size(), kMdns) == 0);
+  if (!address || !local || own_dns_servers_) {
+    dns_.ask(question, std::move(answer));
+    return;
+  }
+  resolver_.resolve(question.name, [type = question.type, answer](auto addresses) {
+    DnsAnswer found;
+    if (addresses) {
+      for (const IpAddress& each : *addresses) {
+        if (each.is_v4() == (type == DnsType::A)) {
+          found.records.push_back({each, io::DnsChannel::kHostsTtl});
+        }
+      }
+    } else {
+      found.detail = addresses.error().detail;
+    }
+    if (found.records.empty()) found.failure = DnsFailure::NoData;
+    answer(std::move(found));
   });
 }
 

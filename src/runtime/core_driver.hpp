@@ -20,6 +20,7 @@
 
 #include "godwit/user_agent.hpp"
 #include "io/clock.hpp"
+#include "io/dns_channel.hpp"
 #include "io/event_loop.hpp"
 #include "io/netlink_monitor.hpp"
 #include "io/resolver.hpp"
@@ -109,6 +110,7 @@ class CoreDriver {
   void send(ua::SendDatagram datagram);
   void flush();
   void on_unsent(ua::ListenerId id, const Endpoint& remote, const io::SendError& error);
+  void ask(const ua::Query& query);
   void instruct(MediaWorker::Instruction instruction);
   void on_readable(ua::ListenerId id);
   void on_timer();
@@ -126,7 +128,9 @@ class CoreDriver {
   std::unique_ptr<io::EventLoop::Watch> timer_watch_;
   io::SuspendDetector suspend_;
   TimePoint next_suspend_check_{};
-  io::Resolver resolver_;
+  bool own_dns_servers_;  ///< Named in the configuration.
+  io::DnsChannel dns_;
+  io::Resolver resolver_;  ///< For names that are none of the DNS.
   std::optional<NetworkReader> network_;
   bool watches_network_ = false;
   std::unique_ptr<io::EventLoop::Watch> network_watch_;

@@ -80,6 +80,8 @@ class ServerLocation {
 
   /// Nothing is outstanding: targets() is final, and failure() says why it is empty.
   bool done() const { return stage_ == Stage::Done; }
+  /// What is awaited are NAPTR or SRV records, without which it goes on (give_up_waiting()).
+  bool can_do_without() const { return stage_ < Stage::Addresses && !outstanding_.empty(); }
   /// An address is known while others are awaited; RFC 8305 §3 says how long they are worth it.
   bool usable() const { return stage_ >= Stage::Addresses && !targets().empty(); }
   std::vector<Target> targets() const;

@@ -86,10 +86,17 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
   return account;
 }
 
+const sip::Target* Account::current_target() const {
+  const auto found = std::find_if(targets.begin(), targets.end(), [&](const sip::Target& target) {
+    return server && target.endpoint == *server;
+  });
+  return found == targets.end() ? nullptr : &*found;
+}
+
 bool Account::trusts(const IpAddress& address) const {
   return (server && server->address == address) ||
-         std::find(server_addresses.begin(), server_addresses.end(), address) !=
-             server_addresses.end();
+         std::any_of(targets.begin(), targets.end(),
+                     [&](const sip::Target& target) { return target.endpoint.address == address; });
 }
 
 void Account::note_round_trip(Duration sample) {

@@ -14,6 +14,7 @@
 #include "sip/digest.hpp"
 #include "sip/registration.hpp"
 #include "ua/driver.hpp"
+#include "ua/locator.hpp"
 #include "ua/text.hpp"
 
 namespace godwit::ua {
@@ -32,10 +33,13 @@ struct Account {
   std::unique_ptr<sip::DigestClient> digest;
   std::unique_ptr<sip::Registration> registration;
 
-  std::optional<Endpoint> server;           ///< The first hop's address once known.
-  std::vector<IpAddress> server_addresses;  ///< All that its name stands for.
-  std::optional<QueryId> query;
+  std::optional<Endpoint> server;      ///< The first hop's address once known: one of `targets`.
+  std::vector<sip::Target> targets;    ///< All that its name stands for, the best first.
+  std::optional<LocationId> location;  ///< Being looked up.
   std::optional<TimePoint> resolve_again_at;
+  std::optional<TimePoint> fresh_until;  ///< The DNS vouched for `targets` until then.
+  /// The DNS failed and was told to the user: not told again before it works.
+  bool lookup_failed = false;
   std::optional<mobility::Path> path;
   bool wants_registration = false;
   bool removed = false;  ///< By the application; waits for its calls to end.
@@ -55,6 +59,8 @@ struct Account {
   /// and given up no earlier (docs/adr/0004).
   sip::TransactionTimers recovery_timers() const;
 
+  /// The one of `targets` that `server` is, or nullptr.
+  const sip::Target* current_target() const;
   /// Is this the server that our credentials are for?
   bool trusts(const IpAddress& address) const;
   /// "sip:alice@192.0.2.7:5060"

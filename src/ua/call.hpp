@@ -14,6 +14,7 @@
 #include "godwit/event.hpp"
 #include "mobility/plan.hpp"
 #include "sip/invite_session.hpp"
+#include "ua/locator.hpp"
 #include "ua/media_description.hpp"
 
 namespace godwit::ua {
@@ -39,8 +40,10 @@ struct Call {
   CallId id;
   AccountId account;
   bool outgoing = false;
-  std::string target;  ///< Outgoing: the Request-URI.
-  std::optional<Endpoint> first_hop;
+  std::string target;                  ///< Outgoing: the Request-URI.
+  std::optional<Endpoint> first_hop;   ///< Not the account's server, but this.
+  std::vector<sip::Target> targets;    ///< What the first hop's name stands for, the best first.
+  std::optional<LocationId> location;  ///< Being looked up.
   /// Names the session in owners and dialogs: a call may have two at a time (see `former`).
   std::uint32_t session_number = 0;
   std::unique_ptr<sip::InviteSession> session;

@@ -32,6 +32,7 @@ Core::Impl::Impl(UserAgentConfig config, Random& random, Log& log)
       log_(log),
       transactions_(random, log),
       listeners_(config_.sip_port, outputs_),
+      locator_(random, outputs_),
       judge_(path_policy()) {
   transactions_.answer_statelessly([this](const sip::Flow& flow, const wire::Message& request) {
     return needs_no_transaction(flow, request);
@@ -95,6 +96,7 @@ void Core::Impl::settle(TimePoint now) {
       busy = true;
       dispatch(*event, now);
     }
+    drain_locator(now);
     if (auto change = judge_.poll()) {
       busy = true;
       begin_recovery(*change, now);
@@ -403,32 +405,19 @@ void Core::Impl::on_resumed(Duration asleep, TimePoint now) {
   settle(now);
 }
 
-void Core::Impl::on_resolved(QueryId query, const Result<std::vector<IpAddress>>& addresses,
-                             TimePoint now) {
-  const auto found = queries_.find(query);
-  if (found == queries_.end()) {
+void Core::Impl::on_resolved(QueryId query, const DnsAnswer& answer, TimePoint now) {
+  if (!locator_.on_answer(query, answer, now)) {
     ++counters_.stale_inputs;
     return;
-  }
-  const auto asker = found->second;
-  queries_.erase(found);
-  if (const auto* account_id = std::get_if<AccountId>(&asker)) {
-    if (Account* account = find_account(*account_id)) {
-      on_server_resolved(*account, addresses, now);
-    }
-  } else if (Call* call = find_call(std::get<CallId>(asker))) {
-    if (!addresses || addresses->empty()) {
-      end_call(*call, "the called host could not be found: " + call->target, now);
-    } else if (call->first_hop) {
-      call->first_hop->address = addresses->front();
-      touch(call->id);
-    }
   }
   settle(now);
 }
 
 void Core::Impl::on_timeout(TimePoint now) {
   transactions_.on_timeout(now);
+  if (locator_.on_timeout(now)) {
+    for (const auto& [id, account] : accounts_) touch(id);  // A better server may be back.
+  }
   while (const auto timer = timers_.pop_due(now)) dispatch_timer(*timer, now);
   // Only then are the uses worth collecting: there may be thousands, and timers by the packet.
   if (const auto due = judge_.next_timeout(); due && *due <= now) {
@@ -439,7 +428,8 @@ void Core::Impl::on_timeout(TimePoint now) {
 
 std::optional<TimePoint> Core::Impl::next_timeout() {
   std::optional<TimePoint> earliest;
-  for (const auto& next : {transactions_.next_timeout(), timers_.next(), judge_.next_timeout()}) {
+  for (const auto& next : {transactions_.next_timeout(), timers_.next(), judge_.next_timeout(),
+                           locator_.next_timeout()}) {
     if (next && (!earliest || *next < *earliest)) earliest = next;
   }
   return earliest;
@@ -519,8 +509,8 @@ void Core::on_network(NetworkSnapshot snapshot, TimePoint now) {
   impl_->on_network(std::move(snapshot), now);
 }
 void Core::on_resumed(Duration asleep, TimePoint now) { impl_->on_resumed(asleep, now); }
-void Core::on_resolved(QueryId query, Result<std::vector<IpAddress>> addresses, TimePoint now) {
-  impl_->on_resolved(query, addresses, now);
+void Core::on_resolved(QueryId query, DnsAnswer answer, TimePoint now) {
+  impl_->on_resolved(query, answer, now);
 }
 void Core::on_media(CallId call, const media::MediaReport& report, TimePoint now) {
   impl_->on_media(call, report, now);

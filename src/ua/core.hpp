@@ -58,7 +58,7 @@ class Core {
   void on_network(NetworkSnapshot snapshot, TimePoint now);
   /// The clock jumped: the machine was asleep for `asleep`.
   void on_resumed(Duration asleep, TimePoint now);
-  void on_resolved(QueryId query, Result<std::vector<IpAddress>> addresses, TimePoint now);
+  void on_resolved(QueryId query, DnsAnswer answer, TimePoint now);
   void on_media(CallId call, const media::MediaReport& report, TimePoint now);
   void on_timeout(TimePoint now);
 

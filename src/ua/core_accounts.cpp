@@ -32,6 +32,7 @@ Result<void> Core::Impl::remove_account(AccountId id, TimePoint now) {
   for (const auto& [call_id, call] : calls_) {
     if (call->account == id) end_call(*call, "the account was removed", now);
   }
+  forget_location(account->location);
   // It goes once its last call, which borrows its credentials, has ended and the un-REGISTER has
   // its answer.
   account->removed = true;
@@ -74,44 +75,18 @@ Result<void> Core::Impl::unregister_account(AccountId id, TimePoint now) {
   return {};
 }
 
-void Core::Impl::on_server_resolved(Account& account,
-                                    const Result<std::vector<IpAddress>>& addresses,
-                                    TimePoint now) {
-  account.query.reset();
-  if (!addresses || addresses->empty()) {
-    warn("the host name " + account.first_hop.host + " of account " + account.config.aor +
-         " could not be resolved" + (addresses ? "" : ": " + addresses.error().detail));
-    account.resolve_again_at = now + std::chrono::seconds(2);
-    retry_later(now);
-    return;
-  }
-  // The first address that a path leads to; without any network yet, the first.
-  IpAddress chosen = addresses->front();
-  for (const IpAddress& address : *addresses) {
-    if (mobility::choose_path(judge_.current(), address, path_policy())) {
-      chosen = address;
-      break;
-    }
-  }
-  account.server = Endpoint{chosen, account.first_hop.port};
-  account.server_addresses = *addresses;
-  remotes_changed_ = true;
-  touch(account.id);
-}
-
 void Core::Impl::place_account(Account& account, TimePoint now) {
   if (!account.server) {
-    const bool may_ask = !account.resolve_again_at || *account.resolve_again_at <= now;
-    if (!account.query && may_ask) {
-      account.query = QueryId{++last_query_};
-      queries_[*account.query] = account.id;
-      outputs_.push_back(Resolve{*account.query, account.first_hop.host});
-    }
+    locate_server(account, now);
     return;
   }
+  if (account.path || !judge_.has_snapshot()) return;
   // A suspended one is resumed by the judge's next change: it knows how often that may be.
-  if (account.path || account.suspended || !judge_.has_snapshot()) return;
+  if (account.suspended && !take_reachable_server(account)) return;
   account.path = mobility::choose_path(judge_.current(), account.server->address, path_policy());
+  if (!account.path && take_reachable_server(account)) {
+    account.path = mobility::choose_path(judge_.current(), account.server->address, path_policy());
+  }
   if (account.path) return;
   account.suspended = true;
   account.registration->suspend(now);

@@ -67,11 +67,7 @@ Result<CallId> Core::Impl::call(AccountId account_id, const std::string& target,
   if (!by_account) {
     // Neither our domain nor through a proxy: straight to the host (RFC 3261 §8.1.2).
     call.first_hop = callee.endpoint().value_or(Endpoint{IpAddress{}, callee.port});
-    if (!callee.endpoint()) {
-      const QueryId query{++last_query_};
-      queries_[query] = call.id;
-      outputs_.push_back(Resolve{query, callee.host});
-    }
+    if (!callee.endpoint()) locate_callee(call, callee, now);
   }
   outputs_.push_back(CreateMedia{call.id});
   set_state(call, CallState::Calling, 0, "calling " + call.target);
@@ -190,6 +186,7 @@ void Core::Impl::end_call(Call& call, const std::string& why, TimePoint now) {
 }
 
 void Core::Impl::finish_call(Call& call, int status, const std::string& reason) {
+  forget_location(call.location);
   set_state(call, CallState::Ended, status, reason);
   instruct(call, media::StopMedia{});
   outputs_.push_back(DestroyMedia{call.id});

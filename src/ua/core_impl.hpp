@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The inside of Core, spread over several files by subject: core.cpp (inputs, the loop that settles
-// them), core_accounts.cpp, core_calls.cpp (commands), core_sessions.cpp (events of SIP sessions),
-// core_requests.cpp (requests outside dialogs), core_media.cpp, core_recovery.cpp (a plan becomes
-// SIP and SDP). Not included outside ua.
+// them), core_accounts.cpp, core_location.cpp (servers found and given up), core_calls.cpp
+// (commands), core_sessions.cpp (events of SIP sessions), core_requests.cpp (requests outside
+// dialogs), core_media.cpp, core_recovery.cpp (a plan becomes SIP and SDP). Not included outside
+// ua.
 //
 // How it moves: every input changes state and marks what it touched; settle() then brings each
 // touched account and call forward as far as the state allows (advance()), which is idempotent.
@@ -61,7 +62,7 @@ class Core::Impl {
                      const std::string& reason, TimePoint now);
   void on_network(NetworkSnapshot snapshot, TimePoint now);
   void on_resumed(Duration asleep, TimePoint now);
-  void on_resolved(QueryId query, const Result<std::vector<IpAddress>>& addresses, TimePoint now);
+  void on_resolved(QueryId query, const DnsAnswer& answer, TimePoint now);
   void on_media(CallId call, const media::MediaReport& report, TimePoint now);
   void on_timeout(TimePoint now);
   std::optional<TimePoint> next_timeout();
@@ -112,8 +113,18 @@ class Core::Impl {
   void place_account(Account& account, TimePoint now);
   void stop_registration(Account& account, TimePoint now);
   void drain(Account& account, TimePoint now);
-  void on_server_resolved(Account& account, const Result<std::vector<IpAddress>>& addresses,
-                          TimePoint now);
+
+  // core_location.cpp
+  sip::LocationPolicy location_policy() const;
+  void locate_server(Account& account, TimePoint now);
+  void locate_callee(Call& call, const SipAddress& callee, TimePoint now);
+  void forget_location(std::optional<LocationId>& location);
+  void drain_locator(TimePoint now);
+  void on_located(Account& account, const Located& located, TimePoint now);
+  void on_located(Call& call, const Located& located, TimePoint now);
+  bool take_reachable_server(Account& account);
+  const sip::Target* best_target(const std::vector<sip::Target>& targets, TimePoint now) const;
+  void locate_anew(TimePoint now);
 
   // core_calls.cpp
   Call& make_call(AccountId account, bool outgoing);
@@ -193,13 +204,14 @@ class Core::Impl {
   TimerQueue<Timer> timers_;
   sip::TransactionLayer transactions_;
   Listeners listeners_;
+  Locator locator_;
   mobility::Judge judge_;
 
   std::map<AccountId, std::unique_ptr<Account>> accounts_;
   std::map<CallId, std::unique_ptr<Call>> calls_;
   std::unordered_map<std::uint32_t, CallId> sessions_;        // By session number.
   std::unordered_map<sip::DialogId, std::uint32_t> dialogs_;  // To session numbers.
-  std::map<QueryId, std::variant<AccountId, CallId>> queries_;
+  std::map<LocationId, std::variant<AccountId, CallId>> locations_;
   std::optional<Recovery> recovery_;
   std::set<AccountId> touched_accounts_;
   std::set<CallId> touched_calls_;
@@ -214,7 +226,6 @@ class Core::Impl {
   std::uint32_t last_account_ = 0;
   std::uint32_t last_call_ = 0;
   std::uint32_t last_session_ = 0;
-  std::uint32_t last_query_ = 0;
 };
 
 }  // namespace godwit::ua

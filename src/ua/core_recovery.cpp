@@ -90,6 +90,7 @@ void Core::Impl::begin_recovery(const mobility::NetworkChange& change, TimePoint
   log_.info("ua", "IP change " + std::to_string(change.generation.value()) + ": " +
                       change.delta.describe() + "; " + plan.decision);
 
+  locate_anew(now);
   const auto dead = listeners_.mark_dead(change.snapshot);
   listeners_.forget_failures();
   for (const mobility::PlanRow& row : plan.rows) {

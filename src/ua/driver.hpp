@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/dns.hpp"
 #include "godwit/address.hpp"
 #include "godwit/config.hpp"
 #include "godwit/event.hpp"
@@ -45,11 +46,16 @@ struct SendDatagram {
   std::string bytes;
 };
 
-/// Look up the addresses of a host name; answer with Core::on_resolved.
-struct Resolve {
+/// Ask the DNS (for addresses the hosts file first); answer with Core::on_resolved, also when no
+/// server answers. The driver repeats the question as often as it is worth.
+struct Query {
   QueryId query;
-  std::string host;
+  DnsQuestion question;
 };
+
+/// The network is another one: the DNS servers are read anew. What was asked before is not answered
+/// any more.
+struct RenewResolver {};
 
 /// Make the media engine of a call (before its first MediaInstruction).
 struct CreateMedia {
@@ -75,7 +81,7 @@ struct EmitEvent {
   Event event;
 };
 
-using Output = std::variant<Listen, CloseListener, SendDatagram, Resolve, CreateMedia,
-                            MediaInstruction, DestroyMedia, WatchRemotes, EmitEvent>;
+using Output = std::variant<Listen, CloseListener, SendDatagram, Query, CreateMedia,
+                            MediaInstruction, DestroyMedia, WatchRemotes, EmitEvent, RenewResolver>;
 
 }  // namespace godwit::ua

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/dns_channel.hpp"
+
+#include <ares.h>
+#include <netdb.h>
+#include <sys/epoll.h>
+#include <sys/time.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "io/clock.hpp"
+#include "io/descriptor.hpp"
+#include "wire/dns/dns_message.hpp"
+
+namespace godwit::io {
+namespace {
+
+constexpr int kInternetClass = 1;
+
+/// Once in the process; never undone, as nobody knows who else uses it.
+bool library_ready() {
+  static const bool ready = ::ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS;
+  return ready;
+}
+
+bool is_localhost(const std::string& name) {
+  constexpr std::string_view kLocalhost = "localhost";
+  if (name.size() < kLocalhost.size()) return false;
+  if (name.compare(name.size() - kLocalhost.size(), kLocalhost.size(), kLocalhost) != 0) {
+    return false;
+  }
+  return name.size() == kLocalhost.size() || name[name.size() - kLocalhost.size() - 1] == '.';
+}
+
+DnsAnswer from_hosts(const hostent& host, DnsType type) {
+  DnsAnswer answer;
+  for (char** entry = host.h_addr_list; entry != nullptr && *entry != nullptr; ++entry) {
+    if (answer.records.size() == kMaxDnsRecords) break;
+    std::array<std::uint8_t, 16> bytes{};
+    const auto* raw = reinterpret_cast<const std::uint8_t*>(*entry);
+    std::copy(raw, raw + (type == DnsType::A ? 4 : 16), bytes.begin());
+    answer.records.push_back({type == DnsType::A
+                                  ? IpAddress::v4(bytes[0], bytes[1], bytes[2], bytes[3])
+                                  : IpAddress::v6(bytes),
+                              DnsChannel::kHostsTtl});
+  }
+  return answer;
+}
+
+DnsAnswer failed(DnsFailure failure, std::string detail) {
+  return DnsAnswer{failure, {}, std::nullopt, std::move(detail)};
+}
+
+}  // namespace
+
+class DnsChannel::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(EventLoop& loop, std::vector<Endpoint> servers) : loop_(loop), servers_(std::move(servers)) {
+    for (const Endpoint& server : servers_) {
+      if (!server_list_.empty()) server_list_ += ',';
+      server_list_ += server.to_string();
+    }
+  }
+  ~Impl() { close(); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  void ask(const DnsQuestion& question, Answer answer) {
+    const std::uint64_t id = ++last_id_;
+    waiting_.emplace(id, std::move(answer));
+    if (waiting_.size() > kMaxConcurrent) {
+      return finish_later(id, failed(DnsFailure::Other, "too many names being looked up"));
+    }
+    const bool address = question.type == DnsType::A || question.type == DnsType::Aaaa;
+    if (const auto error = open(); !error.empty()) {
+      return finish_later(id, failed(DnsFailure::Other, error));
+    }
+    if (address && answer_locally(id, question)) return;
+    auto* context = new Context{weak_from_this(), id, question.type};
+    const auto type = static_cast<int>(wire::dns_type_number(question.type));
+    // Single-label names are completed by the system's search list; service names are whole.
+    if (address) {
+      ::ares_search(channel_, question.name.c_str(), kInternetClass, type, on_reply, context);
+    } else {
+      ::ares_query(channel_, question.name.c_str(), kInternetClass, type, on_reply, context);
+    }
+    arm();
+  }
+
+  void close() {
+    waiting_.clear();
+    if (channel_ != nullptr) {
+      ares_channel channel = std::exchange(channel_, nullptr);
+      ::ares_destroy(channel);
+    }
+    timer_watch_.reset();
+    epoll_watch_.reset();
+    timer_.reset();
+    epoll_.reset();
+  }
+
+ private:
+  struct Context {
+    std::weak_ptr<Impl> channel;
+    std::uint64_t id;
+    DnsType type;
+  };
+
+  std::string open() {
+    if (channel_ != nullptr) return {};
+    if (!library_ready()) return "the DNS library cannot be used";
+    // c-ares names the descriptors that it waits for; one epoll descriptor stands for all of them,
+    // with the directions that it asks for.
+    epoll_ = Descriptor(::epoll_create1(EPOLL_CLOEXEC));
+    auto timer = DeadlineTimer::open();
+    if (!epoll_ || !timer) return "no descriptors left for the DNS";
+    timer_.emplace(std::move(*timer));
+    ares_options options{};
+    options.timeout = kTimeoutMs;
+    options.tries = kTries;
+    options.sock_state_cb = on_socket;
+    options.sock_state_cb_data = this;
+    const int status = ::ares_init_options(
+        &channel_, &options, ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
+    if (status != ARES_SUCCESS) {
+      channel_ = nullptr;
+      return std::string("the DNS configuration cannot be read: ") + ::ares_strerror(status);
+    }
+    if (!server_list_.empty() &&
+        ::ares_set_servers_ports_csv(channel_, server_list_.c_str()) != ARES_SUCCESS) {
+      return "the DNS servers " + server_list_ + " cannot be used";
+    }
+    epoll_watch_ = loop_.watch(epoll_.get(), [this] { on_ready(); });
+    timer_watch_ = loop_.watch(timer_->descriptor(), [this] {
+      timer_->acknowledge();
+      ::ares_process_fd(channel_, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+      arm();
+    });
+    return {};
+  }
+
+  bool answer_locally(std::uint64_t id, const DnsQuestion& question) {
+    const int family = question.type == DnsType::A ? AF_INET : AF_INET6;
+    hostent* host = nullptr;
+    const int status = ::ares_gethostbyname_file(channel_, question.name.c_str(), family, &host);
+    if (status == ARES_SUCCESS && host != nullptr) {
+      DnsAnswer answer = from_hosts(*host, question.type);
+      ::ares_free_hostent(host);
+      if (!answer.records.empty()) {
+        finish_later(id, std::move(answer));
+        return true;
+      }
+    }
+    // RFC 6761 §6.3: never asked of the DNS.
+    if (!is_localhost(question.name)) return false;
+    const IpAddress loopback =
+        question.type == DnsType::A ? IpAddress::v4(127, 0, 0, 1) : *IpAddress::parse("::1");
+    finish_later(id, DnsAnswer{DnsFailure::None, {{loopback, kHostsTtl}}, std::nullopt, {}});
+    return true;
+  }
+
+  static void on_socket(void* self, ares_socket_t socket, int readable, int writable) {
+    auto* impl = static_cast<Impl*>(self);
+    if (!impl->epoll_) return;
+    epoll_event event{};
+    event.data.fd = socket;
+    if (readable == 0 && writable == 0) {
+      ::epoll_ctl(impl->epoll_.get(), EPOLL_CTL_DEL, socket, &event);
+      return;
+    }
+    event.events = (readable != 0 ? EPOLLIN : 0U) | (writable != 0 ? EPOLLOUT : 0U);
+    if (::epoll_ctl(impl->epoll_.get(), EPOLL_CTL_ADD, socket, &event) != 0) {
+      ::epoll_ctl(impl->epoll_.get(), EPOLL_CTL_MOD, socket, &event);
+    }
+  }
+
+  void on_ready() {
+    std::array<epoll_event, 16> events{};
+    const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
+    for (int i = 0; i < count; ++i) {
+      const epoll_event& event = events[static_cast<std::size_t>(i)];
+      const bool failing = (event.events & (EPOLLERR | EPOLLHUP)) != 0;
+      ::ares_process_fd(channel_,
+                        failing || (event.events & EPOLLIN) != 0 ? event.data.fd : ARES_SOCKET_BAD,
+                        (event.events & EPOLLOUT) != 0 ? event.data.fd : ARES_SOCKET_BAD);
+    }
+    arm();
+  }
+
+  static void on_reply(void* argument, int status, int, unsigned char* bytes, int size) {
+    const std::unique_ptr<Context> context(static_cast<Context*>(argument));
+    const auto self = context->channel.lock();
+    if (!self || self->waiting_.count(context->id) == 0) return;  // Closed, or renewed.
+    const bool readable = bytes != nullptr && size > 0;
+    DnsAnswer answer;
+    switch (status) {
+      case ARES_SUCCESS:
+      case ARES_ENODATA:
+      case ARES_ENOTFOUND:
+        if (readable) {
+          const auto parsed =
+              wire::parse_dns_reply({bytes, static_cast<std::size_t>(size)}, context->type);
+          answer = parsed ? *parsed : failed(DnsFailure::Other, parsed.error().detail);
+        } else {
+          answer =
+              failed(status == ARES_ENOTFOUND ? DnsFailure::NoSuchName : DnsFailure::NoData, "");
+        }
+        break;
+      case ARES_ETIMEOUT:
+      case ARES_ECONNREFUSED: answer = failed(DnsFailure::Timeout, ""); break;
+      default: answer = failed(DnsFailure::Other, ::ares_strerror(status)); break;
+    }
+    self->finish_later(context->id, std::move(answer));
+  }
+
+  /// From a fresh stack: c-ares must not be destroyed within its own callback, nor the core called
+  /// within ask().
+  void finish_later(std::uint64_t id, DnsAnswer answer) {
+    loop_.post([weak = weak_from_this(), id, answer = std::move(answer)]() mutable {
+      const auto self = weak.lock();
+      if (!self) return;
+      auto node = self->waiting_.extract(id);
+      if (!node.empty()) node.mapped()(std::move(answer));
+    });
+  }
+
+  void arm() {
+    if (channel_ == nullptr) return;
+    timeval wait{};
+    if (::ares_timeout(channel_, nullptr, &wait) == nullptr) {
+      timer_->arm(std::nullopt);
+      return;
+    }
+    timer_->arm(now() + std::chrono::seconds(wait.tv_sec) +
+                std::chrono::microseconds(wait.tv_usec) + std::chrono::milliseconds(1));
+  }
+
+  EventLoop& loop_;
+  std::vector<Endpoint> servers_;
+  std::string server_list_;
+  ares_channel channel_ = nullptr;
+  Descriptor epoll_;
+  std::optional<DeadlineTimer> timer_;
+  std::unique_ptr<EventLoop::Watch> epoll_watch_;
+  std::unique_ptr<EventLoop::Watch> timer_watch_;
+  std::map<std::uint64_t, Answer> waiting_;
+  std::uint64_t last_id_ = 0;
+};
+
+DnsChannel::DnsChannel(EventLoop& loop, std::vector<Endpoint> servers)
+    : impl_(std::make_shared<Impl>(loop, std::move(servers))) {}
+
+DnsChannel::~DnsChannel() { impl_->close(); }
+
+void DnsChannel::ask(const DnsQuestion& question, Answer answer) {
+  impl_->ask(question, std::move(answer));
+}
+
+void DnsChannel::renew() { impl_->close(); }
+
+}  // namespace godwit::io
