@@ -247,6 +247,9 @@ void SimulatedPhone::carry_out(ua::Output output) {
             snapshot_alarm_.set(simulation_.now() + timing_.snapshot_delay);
           },
           [this](const ua::EmitEvent& emit) { record_event(emit.event); },
+          [this](const ua::OpenStream&) { violate("opens a connection on a network without any"); },
+          [this](const ua::SendStream&) { violate("sends on a connection that is not open"); },
+          [this](const ua::CloseStream&) { violate("closes a connection that is not open"); },
       },
       output);
 }

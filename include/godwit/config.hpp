@@ -24,6 +24,33 @@ struct IpChangePolicy {
   Duration recovery_deadline = std::chrono::seconds(64);
 };
 
+/// How requests travel to an account's first hop.
+enum class TransportChoice : std::uint8_t {
+  Auto,  ///< As the URI says (`;transport=`, `sips:`); else UDP, and TCP for what is too large.
+  Udp,
+  Tcp,
+  Tls,
+};
+const char* to_string(TransportChoice choice);
+
+/// Certificates and their verification, for all TLS connections of a user agent.
+struct TlsConfig {
+  std::string ca_file;      ///< PEM with the trusted authorities; with `ca_path` empty too: …
+  std::string ca_path;      ///< … the system's.
+  std::string certificate;  ///< PEM chain of our own: as server, and as client if it is asked for.
+  std::string private_key;  ///< PEM.
+  bool verify_server = true;   ///< Off: any certificate will do. For experiments only.
+  bool verify_client = false;  ///< As a server: ask for a certificate and insist on a trusted one.
+};
+
+/// Multipath TCP (RFC 8684) for connections that we open.
+enum class MptcpMode : std::uint8_t {
+  Auto,  ///< If the kernel has it; else plain TCP, silently.
+  On,    ///< … with a complaint if it has not.
+  Off,
+};
+const char* to_string(MptcpMode mode);
+
 struct AccountConfig {
   std::string aor;                    ///< "sip:alice@example.org".
   std::string display_name;           ///< Sent in From; may be empty.
@@ -34,6 +61,7 @@ struct AccountConfig {
   bool register_on_add = true;        ///< False: an account that only calls and is called.
   std::chrono::seconds expires{300};  ///< Asked for in REGISTER; 10 s to 1 day.
   IpChangePolicy ip_change;
+  TransportChoice transport = TransportChoice::Auto;
 };
 
 /// G.711 in both laws; the order is the order of preference in offers.
@@ -69,6 +97,15 @@ struct UserAgentConfig {
   /// Off: while there is a call, further incoming ones get 486.
   bool call_waiting = true;
   std::uint32_t max_accounts = 10'000;
+  TlsConfig tls;
+  /// Accept TCP and TLS connections on these ports of each local address; 0: the system chooses;
+  /// empty: no such listener. Without one the peers use the connections that we open.
+  std::optional<std::uint16_t> listen_tcp;
+  std::optional<std::uint16_t> listen_tls;
+  MptcpMode mptcp = MptcpMode::Auto;
+  /// Pings on connections that we opened (RFC 5626 §4.4.1); each interval is drawn from 80 to
+  /// 100 % of it. 0: none.
+  std::chrono::seconds stream_keep_alive{120};
 };
 
 /// What handle_ip_change() shall do beyond what the snapshots say.

@@ -11,6 +11,25 @@ const char* to_string(Codec codec) {
   return "?";
 }
 
+const char* to_string(TransportChoice choice) {
+  switch (choice) {
+    case TransportChoice::Auto: return "Auto";
+    case TransportChoice::Udp: return "Udp";
+    case TransportChoice::Tcp: return "Tcp";
+    case TransportChoice::Tls: return "Tls";
+  }
+  return "?";
+}
+
+const char* to_string(MptcpMode mode) {
+  switch (mode) {
+    case MptcpMode::Auto: return "Auto";
+    case MptcpMode::On: return "On";
+    case MptcpMode::Off: return "Off";
+  }
+  return "?";
+}
+
 const char* to_string(RegistrationState state) {
   switch (state) {
     case RegistrationState::Unregistered: return "Unregistered";

@@ -76,8 +76,8 @@ Result<ClientTransactionId> ClientTransactions::send_request(const wire::Request
   transaction->invite = draft.method == wire::Method::Invite;
   transaction->timers = sane(timers);
   transaction->bytes = wire::serialise(draft, via, contact_value);
-  if (transaction->bytes.size() > kMaxDatagram) {
-    return fail(ErrorCode::TooLarge, "the request does not fit into a datagram");
+  if (transaction->bytes.size() > max_message(flow.transport)) {
+    return fail(ErrorCode::TooLarge, "the request is too large to be sent");
   }
   const auto added = add(std::move(transaction), via, method_text(draft));
   if (!added) return tl::make_unexpected(added.error());
@@ -136,9 +136,12 @@ void ClientTransactions::begin(Transaction& transaction, TimePoint now) {
   transaction.state = transaction.invite ? ClientState::Calling : ClientState::Trying;
   transaction.interval = transaction.timers.t1;
   index_.insert(transaction.key, transaction.id.value());
-  context_.output.send(transaction.flow, transaction.bytes);
+  context_.output.send(transaction.flow, transaction.bytes, transaction.id);
   transaction.sent_at = now;
-  arm(transaction, Kind::Retransmit, now + transaction.interval);
+  // RFC 3261 §17.1.1.2, §17.1.2.2: no timer A or E on a reliable transport.
+  if (!is_stream(transaction.flow.transport)) {
+    arm(transaction, Kind::Retransmit, now + transaction.interval);
+  }
   arm(transaction, Kind::Timeout, now + timeout_of(transaction.timers));
 }
 
@@ -207,11 +210,21 @@ void ClientTransactions::on_retransmit(Transaction& transaction, TimePoint now) 
 
 void ClientTransactions::on_flow_failed(ListenerId listener, TimePoint now) {
   for (const ClientTransactionId id : transactions_.ids()) {
-    Transaction* transaction = transactions_.find(id);
-    if (transaction == nullptr || transaction->flow.listener != listener) continue;
-    if (transaction->held || transaction->detached) continue;
-    feed(*transaction, ClientInput::TransportFailure, nullptr, nullptr, now);
+    const Transaction* transaction = transactions_.find(id);
+    if (transaction != nullptr && transaction->flow.listener == listener) {
+      on_request_failed(id, now);
+    }
   }
+}
+
+void ClientTransactions::on_request_failed(ClientTransactionId id, TimePoint now) {
+  Transaction* transaction = transactions_.find(id);
+  if (transaction == nullptr || transaction->held || transaction->detached) return;
+  feed(*transaction, ClientInput::TransportFailure, nullptr, nullptr, now);
+}
+
+void ClientTransactions::move(ClientTransactionId id, ListenerId connection) {
+  if (Transaction* transaction = transactions_.find(id)) transaction->flow.listener = connection;
 }
 
 void ClientTransactions::feed(Transaction& transaction, ClientInput input, const Flow* flow,
@@ -281,6 +294,8 @@ void ClientTransactions::enter(Transaction& transaction, ClientState next, Clien
       break;
     case ClientState::Completed:
       disarm(transaction.retransmit_timer);
+      // RFC 3261 §17.1.1.2, §17.1.2.2: timers D and K are zero on a reliable transport.
+      if (is_stream(transaction.flow.transport)) return erase(transaction);
       arm(transaction, Kind::Linger,
           now + (transaction.invite ? linger_of(transaction.timers) : transaction.timers.t4));
       break;

@@ -35,6 +35,8 @@ class ClientTransactions {
   void on_response(const Flow& flow, const MessagePtr& response, TimePoint now);
   void on_timer(const TransactionTimer& timer, TimePoint now);
   void on_flow_failed(ListenerId listener, TimePoint now);
+  void on_request_failed(ClientTransactionId id, TimePoint now);
+  void move(ClientTransactionId id, ListenerId connection);
 
   std::optional<ClientTransactionId> match(const wire::Message& response) const;
   std::size_t size() const { return transactions_.size(); }

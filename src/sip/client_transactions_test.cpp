@@ -26,6 +26,52 @@ TEST_F(ClientTransactionTest, InviteIsRetransmittedByTimerAUntilTimerB) {
   EXPECT_EQ(layer_.counters().client_timeouts, 1U);
 }
 
+TEST_F(ClientTransactionTest, OnAStreamNothingIsRetransmittedAndNothingLingers) {
+  Flow tcp = wifi_;
+  tcp.transport = Transport::Tcp;
+  const auto send_on_tcp = [&](Method method) {
+    return *layer_.send_request(draft(method), "<sip:alice@10.1.0.2>", tcp, owner_, {}, now_);
+  };
+  send_on_tcp(Method::Invite);
+  const std::string invite = sent_one();
+  EXPECT_NE(invite.find("Via: SIP/2.0/TCP 10.1.0.2:5060;"), std::string::npos) << invite;
+  receive(tcp, response_to(invite, 486));
+  EXPECT_EQ(output(), (Lines{"send ACK", "response 486 INVITE"}));
+  EXPECT_EQ(layer_.live(), 0U) << "timer D";
+
+  send_on_tcp(Method::Register);
+  receive(tcp, response_to(sent_one(), 200));
+  EXPECT_EQ(output(), Lines{"response 200 REGISTER"});
+  EXPECT_EQ(layer_.live(), 0U) << "timer K";
+
+  send_on_tcp(Method::Invite);
+  send_on_tcp(Method::Options);
+  EXPECT_EQ(run_for(seconds(100)),
+            (Lines{"0 send INVITE", "0 send OPTIONS", "32000 client failed Timeout",
+                   "32000 client failed Timeout"}));
+}
+
+TEST_F(ClientTransactionTest, ARequestFailsWithTheConnectionThatItMovedTo) {
+  Flow tcp = wifi_;
+  tcp.transport = Transport::Tcp;
+  const auto id =
+      *layer_.send_request(draft(Method::Options), "<sip:alice@10.1.0.2>", tcp, owner_, {}, now_);
+  const auto transmits = sent();
+  ASSERT_EQ(transmits.size(), 1U);
+  EXPECT_EQ(transmits[0].request, id);
+  layer_.move_client(id, ListenerId{9});
+  layer_.on_connection_lost(ListenerId{1}, now_);
+  EXPECT_EQ(output(), Lines{});
+  layer_.on_connection_lost(ListenerId{9}, now_);
+  EXPECT_EQ(output(), Lines{"client failed Transport"});
+  const auto other =
+      *layer_.send_request(draft(Method::Options), "<sip:alice@10.1.0.2>", tcp, owner_, {}, now_);
+  sent();
+  layer_.on_request_failed(other, now_);
+  EXPECT_EQ(output(), Lines{"client failed Transport"});
+  EXPECT_EQ(layer_.live(), 0U);
+}
+
 TEST_F(ClientTransactionTest, OthersAreRetransmittedByTimerEUpToT2UntilTimerF) {
   send(Method::Register);
   EXPECT_EQ(run_for(seconds(100)),

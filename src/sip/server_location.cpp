@@ -85,10 +85,6 @@ std::vector<SrvRecord> draw_by_weight(std::vector<SrvRecord> records, Random& ra
 
 }  // namespace
 
-std::uint16_t default_port(Transport transport) {
-  return transport == Transport::Tls ? 5061 : 5060;
-}
-
 bool ServerLocation::supports(Transport transport) const {
   return std::find(policy_.transports.begin(), policy_.transports.end(), transport) !=
          policy_.transports.end();

@@ -133,7 +133,4 @@ class ServerLocation {
   std::chrono::seconds ttl_{3600};
 };
 
-/// The well-known port: 5060, of TLS 5061 (RFC 3261 §19.1.2).
-std::uint16_t default_port(Transport transport);
-
 }  // namespace godwit::sip

@@ -98,6 +98,9 @@ void ServerTransactions::create(const Flow& flow, const MessagePtr& request,
   transaction.key = key;
   transaction.flow = reply_flow(flow, top_via);
   transaction.source = flow.remote;
+  // RFC 3261 §18.2.2: the address in `received`, the port in sent-by.
+  transaction.sent_by =
+      Endpoint{flow.remote.address, top_via.port.value_or(default_port(flow.transport))};
   transaction.invite = request->method() == wire::Method::Invite;
   transaction.state = transaction.invite ? ServerState::Proceeding : ServerState::Trying;
   transaction.top_via = wire::via_with_source(top_via.text, flow.remote);
@@ -149,7 +152,7 @@ bool ServerTransactions::respond_statelessly(const Flow& flow, const wire::Messa
   draft.headers.insert(draft.headers.end(), std::make_move_iterator(headers.begin()),
                        std::make_move_iterator(headers.end()));
   std::string bytes = wire::serialise(draft, std::string());
-  if (bytes.size() > kMaxDatagram) return false;
+  if (bytes.size() > max_message(flow.transport)) return false;
   context_.output.send(reply_flow(flow, *via), std::move(bytes));
   return true;
 }
@@ -187,8 +190,8 @@ Result<void> ServerTransactions::respond(ServerTransactionId id, wire::ResponseD
     break;
   }
   std::string bytes = wire::serialise(draft, contact_value);
-  if (bytes.size() > kMaxDatagram) {
-    return fail(ErrorCode::TooLarge, "the response does not fit into a datagram");
+  if (bytes.size() > max_message(transaction->flow.transport)) {
+    return fail(ErrorCode::TooLarge, "the response is too large to be sent");
   }
   if (std::string tag = tag_in(draft); !tag.empty()) transaction->to_tag = std::move(tag);
   bytes_ += bytes.size() - transaction->response.size();
@@ -256,6 +259,15 @@ void ServerTransactions::on_flow_failed(ListenerId listener, TimePoint now) {
   }
 }
 
+void ServerTransactions::on_connection_lost(ListenerId connection) {
+  for (const ServerTransactionId id : transactions_.ids()) {
+    Transaction* transaction = transactions_.find(id);
+    if (transaction == nullptr || transaction->flow.listener != connection) continue;
+    transaction->flow.listener = {};
+    transaction->flow.remote = transaction->sent_by;
+  }
+}
+
 ServerStep ServerTransactions::step(const Transaction& transaction, ServerInput input) const {
   return transaction.invite ? step_invite_server(transaction.state, input)
                             : step_non_invite_server(transaction.state, input);
@@ -294,13 +306,20 @@ void ServerTransactions::enter(Transaction& transaction, ServerState next, Serve
     case ServerState::Accepted: return arm(transaction, Kind::Linger, now + 64 * timers_.t1);  // L
     case ServerState::Completed:
       if (!transaction.invite) {
+        // RFC 3261 §17.2.2: zero on a reliable transport.
+        if (is_stream(transaction.flow.transport)) return erase(transaction);
         return arm(transaction, Kind::Linger, now + 64 * timers_.t1);  // J
       }
+      // RFC 3261 §17.2.1: no timer G on a reliable transport.
       transaction.interval = timers_.t1;
-      arm(transaction, Kind::Retransmit, now + transaction.interval);  // G
-      return arm(transaction, Kind::Timeout, now + 64 * timers_.t1);   // H
+      if (!is_stream(transaction.flow.transport)) {
+        arm(transaction, Kind::Retransmit, now + transaction.interval);
+      }
+      return arm(transaction, Kind::Timeout, now + 64 * timers_.t1);  // H
     case ServerState::Confirmed:
       disarm(transaction.retransmit_timer);
+      // RFC 3261 §17.2.1: zero on a reliable transport.
+      if (is_stream(transaction.flow.transport)) return erase(transaction);
       return arm(transaction, Kind::Linger, now + timers_.t4);  // I
     case ServerState::Terminated: return erase(transaction);
   }

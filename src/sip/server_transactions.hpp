@@ -41,6 +41,7 @@ class ServerTransactions {
   }
   void on_timer(const TransactionTimer& timer, TimePoint now);
   void on_flow_failed(ListenerId listener, TimePoint now);
+  void on_connection_lost(ListenerId connection);
 
   std::optional<ServerTransactionId> match(const wire::Message& request) const;
   std::size_t size() const { return transactions_.size(); }
@@ -49,8 +50,9 @@ class ServerTransactions {
   struct Transaction {
     ServerTransactionId id;
     Hash128 key;
-    Flow flow;        ///< Where responses go.
-    Endpoint source;  ///< Where the request came from.
+    Flow flow;         ///< Where responses go.
+    Endpoint source;   ///< Where the request came from.
+    Endpoint sent_by;  ///< Where a new connection goes to if that one is gone.
     bool invite = false;
     ServerState state = ServerState::Terminated;
     std::string top_via;   ///< Of the request, with received and rport.

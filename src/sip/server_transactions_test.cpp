@@ -57,6 +57,40 @@ TEST_F(ServerTransactionTest, AFailureIsRetransmittedByTimerGUntilTheAck) {
   EXPECT_EQ(layer_.counters().stray_acks, 0U);
 }
 
+TEST_F(ServerTransactionTest, OnAStreamNothingIsRetransmittedAndNothingLingers) {
+  Flow tcp = wifi_;
+  tcp.transport = Transport::Tcp;
+  receive(tcp, request("INVITE"));
+  sent();
+  const auto invite = only<RequestArrived>();
+  ASSERT_TRUE(respond(invite.transaction, *invite.request, 486));
+  EXPECT_EQ(run_for(seconds(30)), Lines{"0 send 486 INVITE"}) << "no timer G";
+  receive(tcp, request("ACK"));
+  EXPECT_EQ(layer_.live_server(), 0U) << "timer I";
+  receive(tcp, request("OPTIONS"));
+  const auto options = only<RequestArrived>();
+  ASSERT_TRUE(respond(options.transaction, *options.request, 200));
+  EXPECT_EQ(output(), Lines{"send 200 OPTIONS"});
+  EXPECT_EQ(layer_.live_server(), 0U) << "timer J";
+}
+
+TEST_F(ServerTransactionTest, AResponseGoesOnItsConnectionAndAfterItsEndToSentBy) {
+  Flow tcp = flow_on(1, "10.1.0.2:5060", "10.9.0.1:43210");
+  tcp.transport = Transport::Tcp;
+  receive(tcp, request("INVITE", "INVITE", "10.9.0.9:5080;branch=z9hG4bKpeer"));
+  const auto hundred = sent();
+  ASSERT_EQ(hundred.size(), 1U);
+  EXPECT_EQ(hundred[0].flow.remote, tcp.remote);
+  const auto invite = only<RequestArrived>();
+  layer_.on_connection_lost(ListenerId{1}, now_);
+  EXPECT_EQ(output(), Lines{}) << "not a failure: a new connection will do";
+  ASSERT_TRUE(respond(invite.transaction, *invite.request, 180));
+  const auto ringing = sent();
+  ASSERT_EQ(ringing.size(), 1U);
+  EXPECT_EQ(ringing[0].flow.transport, Transport::Tcp);
+  EXPECT_EQ(ringing[0].flow.remote, *Endpoint::parse("10.9.0.1:5080"));
+}
+
 TEST_F(ServerTransactionTest, TimerHReportsAMissingAck) {
   const auto invite = arrive("INVITE");
   ASSERT_TRUE(respond(invite.transaction, *invite.request, 603));

@@ -120,10 +120,13 @@ struct ServerFailed {
 using TransactionEvent = std::variant<RequestArrived, AckArrived, CancelArrived, ResponseArrived,
                                       DetachedAnswerArrived, ClientFailed, ServerFailed>;
 
-/// A datagram to be sent.
+/// A message to be sent.
 struct Transmit {
   Flow flow;
   std::string bytes;
+  /// The client transaction whose request this is; zero: none. For streams: it moves along if the
+  /// request takes another connection than `flow` (TransactionLayer::move_client).
+  ClientTransactionId request = {};
 };
 
 /// What arrived and went nowhere, and what it cost. Only ever grows.

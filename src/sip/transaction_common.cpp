@@ -74,6 +74,7 @@ Hash128 server_key(const HashKey& key, const wire::Message& request, const wire:
 
 Flow reply_flow(const Flow& arrived, const wire::Via& top_via) {
   Flow flow = arrived;
+  if (is_stream(arrived.transport)) return flow;  // On the connection that it came on.
   // Without rport the port is that of sent-by, at the address that the packet came from (there
   // `received` says nothing else). maddr is not followed: it is for multicast, which we do not do,
   // and would let anybody aim our responses at a third party.

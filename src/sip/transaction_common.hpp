@@ -26,6 +26,12 @@ namespace godwit::sip {
 /// RFC 3261 §18.1.1: the largest UDP payload. Beyond it a datagram cannot be sent at all.
 inline constexpr std::size_t kMaxDatagram = 65'507;
 
+/// The largest message that may leave: what a datagram holds, respectively what our own kind takes
+/// from a stream.
+constexpr std::size_t max_message(Transport transport) {
+  return is_stream(transport) ? wire::kMaxMessageSize : kMaxDatagram;
+}
+
 /// How long a peer with the RFC's timers may go on sending the same response, whatever our T1.
 inline constexpr Duration kPeerPersistence = std::chrono::seconds(32);
 
@@ -48,8 +54,8 @@ class TransactionOutput {
   explicit TransactionOutput(std::size_t max_pending) : max_pending_(max_pending) {}
 
   void report(TransactionEvent event) { events_.push_back(std::move(event)); }
-  void send(const Flow& flow, std::string bytes) {
-    datagrams_.push_back(Transmit{flow, std::move(bytes)});
+  void send(const Flow& flow, std::string bytes, ClientTransactionId request = {}) {
+    datagrams_.push_back(Transmit{flow, std::move(bytes), request});
   }
   /// Nothing more is to be accepted from the network. What timers and the transaction user cause is
   /// bounded by the number of transactions and by the user's own calls.

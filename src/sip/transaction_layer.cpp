@@ -97,8 +97,8 @@ Result<void> TransactionLayer::respond_statelessly(const RequestArrived& event, 
 }
 
 Result<void> TransactionLayer::transmit(const Flow& flow, std::string bytes) {
-  if (bytes.size() > kMaxDatagram) {
-    return fail(ErrorCode::TooLarge, "the message does not fit into a datagram");
+  if (bytes.size() > max_message(flow.transport)) {
+    return fail(ErrorCode::TooLarge, "the message is too large to be sent");
   }
   if (impl_->output.full()) return fail(ErrorCode::Busy, "the output is not being fetched");
   impl_->output.send(flow, std::move(bytes));
@@ -140,6 +140,19 @@ void TransactionLayer::on_message(const Flow& flow, wire::Message message, TimeP
 void TransactionLayer::on_flow_failed(ListenerId listener, TimePoint now) {
   impl_->clients.on_flow_failed(listener, now);
   impl_->servers.on_flow_failed(listener, now);
+}
+
+void TransactionLayer::on_connection_lost(ListenerId connection, TimePoint now) {
+  impl_->clients.on_flow_failed(connection, now);
+  impl_->servers.on_connection_lost(connection);
+}
+
+void TransactionLayer::move_client(ClientTransactionId transaction, ListenerId connection) {
+  impl_->clients.move(transaction, connection);
+}
+
+void TransactionLayer::on_request_failed(ClientTransactionId transaction, TimePoint now) {
+  impl_->clients.on_request_failed(transaction, now);
 }
 
 void TransactionLayer::on_timeout(TimePoint now) {

@@ -116,6 +116,14 @@ class TransactionLayer {
   /// A send error, or the socket is gone. Client transactions on it fail with Transport; server
   /// transactions keep their responses until moved.
   void on_flow_failed(ListenerId listener, TimePoint now);
+  /// A connection has ended, but its local address still works: as on_flow_failed for client
+  /// transactions; responses leave on a new connection to the sender's sent-by (RFC 3261 §18.2.2).
+  void on_connection_lost(ListenerId connection, TimePoint now);
+  /// The request went out on another connection than its flow says: with it the transaction lives
+  /// and fails. Unknown ids are ignored.
+  void move_client(ClientTransactionId transaction, ListenerId connection);
+  /// The request could not be sent at all: its transaction fails with Transport.
+  void on_request_failed(ClientTransactionId transaction, TimePoint now);
   /// Fires every timer due at `now`.
   void on_timeout(TimePoint now);
   std::optional<TimePoint> next_timeout();

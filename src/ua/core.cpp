@@ -24,6 +24,19 @@ constexpr int kMaxRounds = 64;
 /// Routes looked up for us in each snapshot.
 constexpr std::size_t kMaxWatchedRemotes = 128;
 
+/// Shared by all connections; the driver makes its contexts of it.
+std::shared_ptr<const TlsConfig> tls_of(const UserAgentConfig& config) {
+  return std::make_shared<const TlsConfig>(config.tls);
+}
+
+ListenPorts listen_ports(const UserAgentConfig& config) {
+  return {config.sip_port, config.listen_tcp, config.listen_tls, tls_of(config)};
+}
+
+Streams::Settings stream_settings(const UserAgentConfig& config) {
+  return {tls_of(config), config.mptcp, config.stream_keep_alive};
+}
+
 }  // namespace
 
 Core::Impl::Impl(UserAgentConfig config, Random& random, Log& log)
@@ -31,7 +44,8 @@ Core::Impl::Impl(UserAgentConfig config, Random& random, Log& log)
       random_(random),
       log_(log),
       transactions_(random, log),
-      listeners_(config_.sip_port, outputs_),
+      listeners_(listen_ports(config_), outputs_),
+      streams_(stream_settings(config_), listeners_, random, outputs_),
       locator_(random, outputs_),
       judge_(path_policy()) {
   transactions_.answer_statelessly([this](const sip::Flow& flow, const wire::Message& request) {
@@ -119,11 +133,11 @@ void Core::Impl::settle(TimePoint now) {
       calls_.erase(id);
       remotes_changed_ = true;
     }
-    if (!busy) break;
     if (round + 1 == kMaxRounds) log_.warn("ua", "an input did not settle; going on");
+    if (busy) continue;
+    finish_recovery_if_complete(now);
+    if (!flush_transmits(now)) break;
   }
-  finish_recovery_if_complete(now);
-  flush_transmits();
   watch_remotes();
 }
 
@@ -256,8 +270,13 @@ void Core::Impl::retry_later(TimePoint now) {
       Timer{owner(OwnerKind::Core, 0), static_cast<std::uint32_t>(CoreTimer::Retry)});
 }
 
-void Core::Impl::flush_transmits() {
+bool Core::Impl::flush_transmits(TimePoint now) {
+  bool failed = false;
   while (auto transmit = transactions_.poll_transmit()) {
+    if (is_stream(transmit->flow.transport)) {
+      failed = !send_on_stream(std::move(*transmit), now) || failed;
+      continue;
+    }
     const Listener* listener = listeners_.find(transmit->flow.listener);
     if (listener == nullptr || listener->dead) continue;  // Nothing leaves on a dead flow.
     // Nor on one whose address is away for the moment, while the judge waits whether it returns:
@@ -266,6 +285,7 @@ void Core::Impl::flush_transmits() {
     outputs_.push_back(
         SendDatagram{transmit->flow.listener, transmit->flow.remote, std::move(transmit->bytes)});
   }
+  return failed;
 }
 
 bool Core::Impl::is_present(const mobility::Path& path) const {
@@ -419,6 +439,7 @@ void Core::Impl::on_timeout(TimePoint now) {
     for (const auto& [id, account] : accounts_) touch(id);  // A better server may be back.
   }
   while (const auto timer = timers_.pop_due(now)) dispatch_timer(*timer, now);
+  on_stream_timeouts(now);
   // Only then are the uses worth collecting: there may be thousands, and timers by the packet.
   if (const auto due = judge_.next_timeout(); due && *due <= now) {
     judge_.on_timeout(collect_uses(), now);
@@ -429,7 +450,7 @@ void Core::Impl::on_timeout(TimePoint now) {
 std::optional<TimePoint> Core::Impl::next_timeout() {
   std::optional<TimePoint> earliest;
   for (const auto& next : {transactions_.next_timeout(), timers_.next(), judge_.next_timeout(),
-                           locator_.next_timeout()}) {
+                           locator_.next_timeout(), streams_.next_timeout()}) {
     if (next && (!earliest || *next < *earliest)) earliest = next;
   }
   return earliest;
@@ -516,6 +537,19 @@ void Core::on_media(CallId call, const media::MediaReport& report, TimePoint now
   impl_->on_media(call, report, now);
 }
 void Core::on_timeout(TimePoint now) { impl_->on_timeout(now); }
+void Core::on_stream_opened(ListenerId stream, StreamInfo info, TimePoint now) {
+  impl_->on_stream_opened(stream, std::move(info), now);
+}
+std::optional<ListenerId> Core::accept_stream(ListenerId listener, StreamInfo info, Endpoint remote,
+                                              TimePoint now) {
+  return impl_->accept_stream(listener, std::move(info), remote, now);
+}
+void Core::on_stream_data(ListenerId stream, std::string bytes, TimePoint now) {
+  impl_->on_stream_data(stream, bytes, now);
+}
+void Core::on_stream_closed(ListenerId stream, std::string reason, TimePoint now) {
+  impl_->on_stream_closed(stream, reason, now);
+}
 std::optional<TimePoint> Core::next_timeout() { return impl_->next_timeout(); }
 std::optional<Output> Core::poll_output() { return impl_->poll_output(); }
 Counters Core::counters() const { return impl_->counters(); }

@@ -62,6 +62,17 @@ class Core {
   void on_media(CallId call, const media::MediaReport& report, TimePoint now);
   void on_timeout(TimePoint now);
 
+  // Connections (see OpenStream). Inputs for unknown or closed ones are counted and ignored.
+  void on_stream_opened(ListenerId stream, StreamInfo info, TimePoint now);
+  /// A peer has connected to `listener`. Its number from now on; nullopt: close it, for there are
+  /// too many of all or from this address.
+  std::optional<ListenerId> accept_stream(ListenerId listener, StreamInfo info, Endpoint remote,
+                                          TimePoint now);
+  /// Bytes in order, in pieces of any size.
+  void on_stream_data(ListenerId stream, std::string bytes, TimePoint now);
+  /// It is closed, or was not opened. `reason` is a sentence for people; empty: the peer closed it.
+  void on_stream_closed(ListenerId stream, std::string reason, TimePoint now);
+
   std::optional<TimePoint> next_timeout();
   std::optional<Output> poll_output();
   Counters counters() const;

@@ -30,6 +30,7 @@
 #include "ua/core.hpp"
 #include "ua/listeners.hpp"
 #include "ua/recovery.hpp"
+#include "ua/streams.hpp"
 
 namespace godwit::ua {
 
@@ -65,6 +66,11 @@ class Core::Impl {
   void on_resolved(QueryId query, const DnsAnswer& answer, TimePoint now);
   void on_media(CallId call, const media::MediaReport& report, TimePoint now);
   void on_timeout(TimePoint now);
+  void on_stream_opened(ListenerId id, StreamInfo info, TimePoint now);
+  std::optional<ListenerId> accept_stream(ListenerId listener, StreamInfo info,
+                                          const Endpoint& remote, TimePoint now);
+  void on_stream_data(ListenerId id, const std::string& bytes, TimePoint now);
+  void on_stream_closed(ListenerId id, const std::string& reason, TimePoint now);
   std::optional<TimePoint> next_timeout();
   std::optional<Output> poll_output();
   Counters counters() const;
@@ -100,7 +106,8 @@ class Core::Impl {
   void note_round_trip(const sip::ResponseArrived& response);
   void dispatch_timer(const Timer& timer, TimePoint now);
   void replace_broken_listeners(TimePoint now);
-  void flush_transmits();
+  /// True if requests failed at once: there is more to settle.
+  bool flush_transmits(TimePoint now);
   bool is_present(const mobility::Path& path) const;
   void watch_remotes();
   void retry_later(TimePoint now);
@@ -195,6 +202,24 @@ class Core::Impl {
   bool close_dead_listeners(TimePoint now);
   void close_unused_listeners();
 
+  // core_streams.cpp
+  /// A flow along `path` to `hop`, if there is an open one; else one is being opened, and the
+  /// accounts and calls on `path` are touched when it is.
+  std::optional<sip::Flow> flow_to(const mobility::Path& path, const Hop& hop, TimePoint now);
+  /// Why there is no flow to be had for the moment; nullopt: there is one, or it is being opened.
+  std::optional<std::string> flow_failure(const mobility::Path& path, const Hop& hop) const;
+  static Hop hop_of(const sip::Flow& flow) { return {flow.transport, flow.remote, flow.tls_name}; }
+  mobility::Path path_of(const sip::Flow& flow) const;
+  /// Nothing can leave on it any more, and nothing can take its place: its address is gone.
+  bool is_dead(const sip::Flow& flow) const;
+  /// False: the request has failed for it.
+  bool send_on_stream(sip::Transmit transmit, TimePoint now);
+  void end_stream(ListenerId id, const std::string& reason, TimePoint now);
+  void touch_users(const mobility::Path& path);
+  bool is_used(const Stream& stream) const;
+  void on_stream_timeouts(TimePoint now);
+  void close_unused_streams(TimePoint now);
+
   UserAgentConfig config_;
   Random& random_;
   Log& log_;
@@ -204,6 +229,7 @@ class Core::Impl {
   TimerQueue<Timer> timers_;
   sip::TransactionLayer transactions_;
   Listeners listeners_;
+  Streams streams_;
   Locator locator_;
   mobility::Judge judge_;
 

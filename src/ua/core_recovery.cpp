@@ -92,7 +92,9 @@ void Core::Impl::begin_recovery(const mobility::NetworkChange& change, TimePoint
 
   locate_anew(now);
   const auto dead = listeners_.mark_dead(change.snapshot);
+  const auto dead_streams = streams_.mark_dead(change.snapshot);
   listeners_.forget_failures();
+  streams_.forget_failures();
   for (const mobility::PlanRow& row : plan.rows) {
     if (row.kind == mobility::UseKind::Call) {
       recover_call(row, change, now);
@@ -111,6 +113,7 @@ void Core::Impl::begin_recovery(const mobility::NetworkChange& change, TimePoint
   for (const auto& [id, account] : accounts_) touch(id);
   for (const auto& [id, call] : calls_) touch(id);
   dead_listeners_.insert(dead_listeners_.end(), dead.begin(), dead.end());
+  dead_listeners_.insert(dead_listeners_.end(), dead_streams.begin(), dead_streams.end());
 }
 
 bool Core::Impl::was_refused(const mobility::PlanRow& row) const {
@@ -436,6 +439,7 @@ bool Core::Impl::close_dead_listeners(TimePoint now) {
   for (const ListenerId id : std::exchange(dead_listeners_, {})) {
     transactions_.on_flow_failed(id, now);
     listeners_.close(id);
+    streams_.close(id);
   }
   return true;
 }
@@ -445,6 +449,7 @@ void Core::Impl::finish_recovery_if_complete(TimePoint now) {
   IpChangeReport report = recovery_->finish(false, now);
   recovery_.reset();
   close_unused_listeners();
+  close_unused_streams(now);
   emit(IpChangeCompleted{std::move(report)});
 }
 

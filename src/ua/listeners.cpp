@@ -10,20 +10,36 @@ void Listeners::request(const Listener& listener, std::uint16_t port) {
                         {listener.path.local, port},
                         listener.path.interface_index,
                         listener.path.interface_name,
-                        listener.generation});
+                        listener.generation,
+                        listener.transport,
+                        listener.transport == sip::Transport::Tls ? ports_.tls_config : nullptr});
 }
 
-ListenerId Listeners::ensure(const mobility::Path& path, Generation generation) {
+std::optional<std::uint16_t> Listeners::port_of(sip::Transport transport) const {
+  switch (transport) {
+    case sip::Transport::Udp: return ports_.udp;
+    case sip::Transport::Tcp: return ports_.tcp;
+    case sip::Transport::Tls: return ports_.tls;
+  }
+  return std::nullopt;
+}
+
+ListenerId Listeners::ensure(const mobility::Path& path, Generation generation,
+                             sip::Transport transport) {
+  const auto port = port_of(transport);
+  if (!port) return {};
   for (const auto& [id, listener] : listeners_) {
-    if (listener.path == path && !listener.dead && !listener.failed) return id;
+    if (listener.transport != transport || listener.path != path) continue;
+    if (!listener.dead && !listener.failed) return id;
   }
   if (listeners_.size() >= kMaxListeners) return {};
-  const ListenerId id{++last_id_};
+  const ListenerId id = next_id();
   Listener& listener = listeners_[id];
   listener.id = id;
   listener.path = path;
   listener.generation = generation;
-  request(listener, port_);
+  listener.transport = transport;
+  request(listener, *port);
   return id;
 }
 
@@ -36,20 +52,41 @@ std::optional<std::string> Listeners::on_listen(ListenerId id, const Result<Endp
     return std::nullopt;
   }
   const std::string where = listener.path.local.to_uri_host();
-  if (port_ != 0 && !listener.any_port) {
+  const std::string what = is_stream(listener.transport)
+                               ? std::string(" for ") + to_string(listener.transport)
+                               : std::string();
+  const std::uint16_t port = port_of(listener.transport).value_or(0);
+  if (port != 0 && !listener.any_port) {
     // A phone without its favourite port is better than no phone.
     listener.any_port = true;
     request(listener, 0);
-    return "SIP port " + std::to_string(port_) + " of " + where + " could not be opened (" +
+    return "SIP port " + std::to_string(port) + what + " of " + where + " could not be opened (" +
            bound.error().detail + "); another one is used";
   }
   listener.failed = true;
-  return "no SIP port of " + where + " could be opened: " + bound.error().detail;
+  return "no SIP port" + what + " of " + where + " could be opened: " + bound.error().detail;
 }
 
 const Listener* Listeners::find(ListenerId id) const {
   const auto found = listeners_.find(id);
   return found == listeners_.end() ? nullptr : &found->second;
+}
+
+const Listener* Listeners::find(const mobility::Path& path, sip::Transport transport) const {
+  for (const auto& [id, listener] : listeners_) {
+    if (listener.transport == transport && listener.path == path && listener.bound &&
+        !listener.dead) {
+      return &listener;
+    }
+  }
+  return nullptr;
+}
+
+bool Listeners::has_failed(const mobility::Path& path) const {
+  return std::any_of(listeners_.begin(), listeners_.end(), [&](const auto& entry) {
+    const Listener& listener = entry.second;
+    return listener.failed && listener.transport == sip::Transport::Udp && listener.path == path;
+  });
 }
 
 std::optional<sip::Flow> Listeners::flow(ListenerId id, const Endpoint& remote) const {

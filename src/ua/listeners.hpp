@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The SIP sockets that the core has asked its driver for: one for each local path in use. Remembers
-// which path each is for, whether it is open yet, and whether its address is still there. Owned by
-// the core; it emits Listen and CloseListener and nothing else.
+// The SIP sockets that the core has asked its driver for: one UDP socket for each local path in
+// use, and where the configuration wants them one that accepts TCP, one TLS. Remembers which path
+// each is for, whether it is open yet, and whether its address is still there. Owned by the core;
+// it emits Listen and CloseListener and nothing else.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -30,6 +32,15 @@ struct Listener {
   bool failed = false;
   /// The address is gone: nothing is sent any more, and it is closed once all uses have left it.
   bool dead = false;
+  sip::Transport transport = sip::Transport::Udp;
+};
+
+/// What to listen on.
+struct ListenPorts {
+  std::uint16_t udp = 0;
+  std::optional<std::uint16_t> tcp;
+  std::optional<std::uint16_t> tls;
+  std::shared_ptr<const TlsConfig> tls_config;
 };
 
 class Listeners {
@@ -37,14 +48,23 @@ class Listeners {
   /// The system may run out of sockets before that, and says so in on_listen.
   static constexpr std::size_t kMaxListeners = 64;
 
-  Listeners(std::uint16_t port, std::deque<Output>& out) : port_(port), out_(out) {}
+  Listeners(ListenPorts ports, std::deque<Output>& out) : ports_(std::move(ports)), out_(out) {}
 
-  /// The listener for `path`, asked for now if there is none; zero if there are too many.
-  ListenerId ensure(const mobility::Path& path, Generation generation);
+  /// A number for a listener or a connection: both come out of one series.
+  ListenerId next_id() { return ListenerId{++last_id_}; }
+
+  /// The listener for `path`, asked for now if there is none; zero if there are too many, or if the
+  /// configuration wants none of this transport.
+  ListenerId ensure(const mobility::Path& path, Generation generation,
+                    sip::Transport transport = sip::Transport::Udp);
   /// The driver's answer. Returns a sentence for people if the wanted port was not to be had (then
   /// another one is asked for) or the address cannot be used at all.
   std::optional<std::string> on_listen(ListenerId id, const Result<Endpoint>& bound);
   const Listener* find(ListenerId id) const;
+  /// The open one of this kind on `path`.
+  const Listener* find(const mobility::Path& path, sip::Transport transport) const;
+  /// No UDP socket could be opened on `path`.
+  bool has_failed(const mobility::Path& path) const;
   /// A flow to `remote`, if the listener is open and alive.
   std::optional<sip::Flow> flow(ListenerId id, const Endpoint& remote) const;
 
@@ -58,8 +78,9 @@ class Listeners {
 
  private:
   void request(const Listener& listener, std::uint16_t port);
+  std::optional<std::uint16_t> port_of(sip::Transport transport) const;
 
-  std::uint16_t port_;
+  ListenPorts ports_;
   std::deque<Output>& out_;
   std::unordered_map<ListenerId, Listener> listeners_;
   std::uint32_t last_id_ = 0;

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// TCP and TLS: which connection a message takes, what is done with what arrives, and what the end
+// of a connection means for those who used it. The connections themselves are kept in Streams.
+#include <algorithm>
+
+#include "ua/core_impl.hpp"
+#include "wire/sip/message.hpp"
+
+namespace godwit::ua {
+
+std::optional<sip::Flow> Core::Impl::flow_to(const mobility::Path& path, const Hop& hop,
+                                             TimePoint now) {
+  if (!is_stream(hop.transport)) {
+    return listeners_.flow(listeners_.ensure(path, judge_.generation()), hop.remote);
+  }
+  return streams_.flow(streams_.ensure(path, hop, judge_.generation(), now));
+}
+
+std::optional<std::string> Core::Impl::flow_failure(const mobility::Path& path,
+                                                    const Hop& hop) const {
+  if (!is_stream(hop.transport)) {
+    const bool failed = listeners_.has_failed(path);
+    if (!failed) return std::nullopt;
+    return "no SIP port of " + path.to_string() + " could be opened";
+  }
+  const Stream* stream = streams_.failed(path, hop);
+  if (stream == nullptr) return std::nullopt;
+  return std::string("no ") + to_string(hop.transport) + " connection to " +
+         hop.remote.to_string() + ": " + stream->failure;
+}
+
+mobility::Path Core::Impl::path_of(const sip::Flow& flow) const {
+  if (const Stream* stream = streams_.find(flow.listener)) return stream->path;
+  if (const Listener* listener = listeners_.find(flow.listener)) return listener->path;
+  mobility::Path path;
+  path.local = flow.local.address;
+  path.interface_index = flow.interface_index;
+  for (const NetworkInterface& interface : judge_.current().interfaces) {
+    if (interface.index == flow.interface_index) path.interface_name = interface.name;
+  }
+  return path;
+}
+
+bool Core::Impl::is_dead(const sip::Flow& flow) const {
+  if (is_stream(flow.transport)) {
+    if (const Stream* stream = streams_.find(flow.listener)) return stream->dead;
+    return !is_present(path_of(flow));
+  }
+  const Listener* listener = listeners_.find(flow.listener);
+  return listener == nullptr || listener->dead;
+}
+
+bool Core::Impl::send_on_stream(sip::Transmit transmit, TimePoint now) {
+  const sip::Flow& flow = transmit.flow;
+  const Stream* stream = streams_.find(flow.listener);
+  ListenerId id = flow.listener;
+  if (stream == nullptr || stream->failed || stream->dead || stream->hop.remote != flow.remote ||
+      stream->hop.transport != flow.transport) {
+    // Nothing leaves from an address that is gone: the recovery sends anew what matters.
+    const mobility::Path path = path_of(flow);
+    if ((stream != nullptr && stream->dead) || !is_present(path)) return true;
+    id = streams_.ensure(path, hop_of(flow), judge_.generation(), now);
+  }
+  if (transmit.request && id != flow.listener) transactions_.move_client(transmit.request, id);
+  if (streams_.send(id, std::move(transmit.bytes), now)) return true;
+  log_.info("ua", "a message to " + flow.remote.to_string() + " could not be sent: there is no " +
+                      to_string(flow.transport) + " connection");
+  if (!transmit.request) return true;
+  transactions_.on_request_failed(transmit.request, now);
+  return false;
+}
+
+void Core::Impl::on_stream_opened(ListenerId id, StreamInfo info, TimePoint now) {
+  const Stream* stream = streams_.find(id);
+  if (stream == nullptr) {
+    ++counters_.stale_inputs;
+    return;
+  }
+  log_.debug("ua", std::string(to_string(stream->hop.transport)) + " connection to " +
+                       stream->hop.remote.to_string() + " is open" +
+                       (info.tls_peer.empty() ? "" : ", certificate " + info.tls_peer));
+  const Endpoint local = info.local;
+  streams_.on_opened(id, std::move(info), now);
+  if (recovery_ && stream->generation == recovery_->generation()) {
+    progress(recovery_->listener_opened(true, local, "", now));
+  }
+  touch_users(stream->path);
+  settle(now);
+}
+
+std::optional<ListenerId> Core::Impl::accept_stream(ListenerId listener_id, StreamInfo info,
+                                                    const Endpoint& remote, TimePoint now) {
+  const Listener* listener = listeners_.find(listener_id);
+  if (listener == nullptr || !is_stream(listener->transport) || listener->dead || shutting_down_) {
+    ++counters_.stale_inputs;
+    return std::nullopt;
+  }
+  const ListenerId id = streams_.accept(*listener, std::move(info), remote, now);
+  if (!id) {
+    ++counters_.refused_busy;
+    if (const auto more = garbage_log_.admit(now)) {
+      log_.info("ua",
+                "refused a connection from " + remote.to_string() + ": there are too many" + *more);
+    }
+    return std::nullopt;
+  }
+  return id;
+}
+
+void Core::Impl::on_stream_data(ListenerId id, const std::string& bytes, TimePoint now) {
+  const auto flow = streams_.flow(id);
+  if (!flow) {
+    ++counters_.stale_inputs;
+    return;
+  }
+  Streams::Received received = streams_.on_data(id, bytes, now);
+  for (std::string& text : received.messages) {
+    ++counters_.datagrams;
+    auto message = wire::Message::parse(std::move(text));
+    if (message) {
+      transactions_.on_message(*flow, std::move(*message), now);
+      settle(now);  // Before the next one: nothing may pile up.
+    } else {
+      ++counters_.unparseable;
+    }
+  }
+  if (received.lost) {
+    ++counters_.unparseable;
+    if (const auto more = garbage_log_.admit(now)) {
+      log_.info("ua", "closed the connection with " + flow->remote.to_string() + ": " +
+                          *received.lost + *more);
+    }
+    // RFC 3261 §18.3: nobody knows where the next message begins.
+    end_stream(id, *received.lost, now);
+  }
+  settle(now);
+}
+
+void Core::Impl::on_stream_closed(ListenerId id, const std::string& reason, TimePoint now) {
+  const Stream* stream = streams_.find(id);
+  if (stream == nullptr) {
+    ++counters_.stale_inputs;
+    return;
+  }
+  const bool was_open = stream->open;
+  const Hop hop = stream->hop;
+  const mobility::Path path = stream->path;
+  const bool of_recovery = recovery_ && stream->generation == recovery_->generation();
+  streams_.on_closed(id, reason, now);
+  if (was_open) {
+    log_.info("ua", std::string(to_string(hop.transport)) + " connection with " +
+                        hop.remote.to_string() +
+                        " ended: " + (reason.empty() ? "the peer closed it" : reason));
+    transactions_.on_connection_lost(id, now);
+  } else {
+    const std::string what = std::string("no ") + to_string(hop.transport) + " connection to " +
+                             hop.remote.to_string() + ": " +
+                             (reason.empty() ? "the peer closed it" : reason);
+    warn(what);
+    if (of_recovery) progress(recovery_->listener_opened(false, Endpoint{}, what, now));
+    transactions_.on_flow_failed(id, now);
+    retry_later(now);
+  }
+  touch_users(path);
+  settle(now);
+}
+
+void Core::Impl::end_stream(ListenerId id, const std::string& reason, TimePoint now) {
+  const Stream* stream = streams_.find(id);
+  if (stream == nullptr) return;
+  log_.debug("ua", "closing the connection with " + stream->hop.remote.to_string() + ": " + reason);
+  const mobility::Path path = stream->path;
+  streams_.close(id);
+  transactions_.on_connection_lost(id, now);
+  touch_users(path);
+}
+
+void Core::Impl::touch_users(const mobility::Path& path) {
+  for (const auto& [account, state] : accounts_) {
+    if (state->path == path) touch(account);
+  }
+  for (const auto& [call, state] : calls_) {
+    if (state->path == path) touch(call);
+  }
+}
+
+bool Core::Impl::is_used(const Stream& stream) const {
+  const auto on_it = [&](const sip::Flow& flow) { return flow.listener == stream.id; };
+  return std::any_of(accounts_.begin(), accounts_.end(),
+                     [&](const auto& entry) {
+                       const auto flow = entry.second->registration->flow();
+                       return flow && on_it(*flow);
+                     }) ||
+         std::any_of(calls_.begin(), calls_.end(), [&](const auto& entry) {
+           const Call& call = *entry.second;
+           return on_it(call.session->flow()) || (call.former && on_it(call.former->flow()));
+         });
+}
+
+void Core::Impl::on_stream_timeouts(TimePoint now) {
+  while (const auto due = streams_.pop_due(now)) {
+    const Stream* stream = streams_.find(due->stream);
+    switch (due->what) {
+      case Streams::Due::What::Idle:
+        if (is_used(*stream)) {
+          streams_.keep(due->stream, now);
+        } else {
+          end_stream(due->stream, "nothing uses it", now);
+        }
+        break;
+      case Streams::Due::What::Unopened:
+        outputs_.push_back(CloseStream{due->stream});
+        on_stream_closed(due->stream, "no answer in time", now);
+        break;
+      case Streams::Due::What::Unfinished:
+        ++counters_.unparseable;
+        end_stream(due->stream, "a message was not finished in time", now);
+        break;
+      case Streams::Due::What::NoPong:
+        log_.info("ua", "the peer of the connection with " + stream->hop.remote.to_string() +
+                            " does not answer pings any more");
+        end_stream(due->stream, "no pong", now);
+        break;
+    }
+  }
+}
+
+void Core::Impl::close_unused_streams(TimePoint now) {
+  for (const ListenerId id : streams_.all()) {
+    const Stream* stream = streams_.find(id);
+    if (stream->accepted_by || stream->failed) continue;  // Those end by their idle time.
+    const auto on_path = [&](const std::optional<mobility::Path>& path) {
+      return path && *path == stream->path;
+    };
+    const bool wanted =
+        is_used(*stream) ||
+        std::any_of(accounts_.begin(), accounts_.end(),
+                    [&](const auto& entry) { return on_path(entry.second->path); }) ||
+        std::any_of(calls_.begin(), calls_.end(),
+                    [&](const auto& entry) { return on_path(entry.second->path); });
+    if (!wanted) end_stream(id, "its path is not used any more", now);
+  }
+}
+
+}  // namespace godwit::ua

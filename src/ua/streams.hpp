@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The TCP and TLS connections of the core, those it opened and those it accepted: cuts what arrives
+// into messages, answers and sends keep-alives, and holds every connection to its limits. Owned by
+// the core, which gives it the driver's reports and acts on what it returns; emits OpenStream,
+// SendStream and CloseStream and nothing else. Which connection a request takes is the core's
+// decision; TLS itself is the driver's.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/random.hpp"
+#include "base/timer_queue.hpp"
+#include "godwit/network.hpp"
+#include "mobility/delta.hpp"
+#include "sip/flow.hpp"
+#include "ua/driver.hpp"
+#include "ua/listeners.hpp"
+#include "wire/sip/framing.hpp"
+
+namespace godwit::ua {
+
+/// Where a request goes: all that decides which connection it may share.
+struct Hop {
+  sip::Transport transport = sip::Transport::Udp;
+  Endpoint remote;
+  std::string tls_name = {};
+  friend bool operator==(const Hop&, const Hop&) = default;
+};
+
+struct Stream {
+  ListenerId id;
+  Hop hop;  ///< Of an accepted one: the peer's address; without a TLS name.
+  mobility::Path path;
+  Generation generation;
+  ListenerId accepted_by;  ///< Zero: opened by us.
+  StreamInfo info;         ///< Once open.
+  bool open = false;
+  /// Could not be opened. Stays in the table until forget_failures(), so that it is not tried anew
+  /// at every occasion; ensure() does so after `retry_at`.
+  bool failed = false;
+  std::string failure = {};  ///< Why, for people.
+  TimePoint retry_at{};
+  /// The address is gone: nothing is sent any more, and it is closed once all uses have left it.
+  bool dead = false;
+  /// Multipath, and the address that it was opened from is gone: takes the place of a connection
+  /// on the path that its uses move to.
+  bool migrates = false;
+
+  // Only Streams looks at these.
+  wire::StreamFramer framer = {};
+  std::deque<std::string> waiting = {};  ///< To be sent once it is open.
+  std::size_t waiting_bytes = 0;
+  bool heard = false;   ///< A whole message has come.
+  bool ponged = false;  ///< The peer answers pings.
+  TimePoint last_traffic{};
+  std::optional<TimePoint> give_up_at = {};  ///< Opening, or the message that has begun.
+  std::optional<TimePoint> ping_at = {};
+  std::optional<TimePoint> pong_due = {};
+  TimerId timer = {};
+};
+
+class Streams {
+ public:
+  /// Of all kinds. As each may hold one half message of 64 KiB, they cost at most 32 MiB.
+  static constexpr std::size_t kMaxStreams = 512;
+  static constexpr std::size_t kMaxAccepted = 384;
+  static constexpr std::size_t kMaxAcceptedPerSource = 16;
+  /// For messages that wait until a connection is open.
+  static constexpr std::size_t kMaxWaitingBytes = 256U * 1024;
+  /// TCP's own third repetition of a SYN comes after 7 s.
+  static constexpr Duration kOpenDeadline = std::chrono::seconds(8);
+  /// From the first byte of a message to its last, and from accepting to the first message.
+  static constexpr Duration kMessageDeadline = std::chrono::seconds(10);
+  /// Without any traffic, unless it is in use. Longer than any transaction.
+  static constexpr Duration kIdle = std::chrono::seconds(120);
+  /// RFC 5626 §4.4.1.
+  static constexpr Duration kPongDeadline = std::chrono::seconds(10);
+  /// Between two attempts to open the same connection: doubled from the first to the second.
+  static constexpr Duration kFirstRetry = std::chrono::seconds(2);
+  static constexpr Duration kLastRetry = std::chrono::seconds(64);
+
+  struct Settings {
+    std::shared_ptr<const TlsConfig> tls;
+    MptcpMode mptcp = MptcpMode::Auto;
+    /// Between two pings; each interval is drawn from 80 to 100 % of it. 0: none.
+    Duration ping_interval = std::chrono::seconds(120);
+  };
+
+  Streams(Settings settings, Listeners& listeners, Random& random, std::deque<Output>& out)
+      : settings_(std::move(settings)), listeners_(listeners), random_(random), out_(out) {}
+
+  /// The connection on `path` to `hop`, opened now if there is none: one for all accounts and
+  /// calls. It may be one that failed and waits. Zero if there are too many.
+  ListenerId ensure(const mobility::Path& path, const Hop& hop, Generation generation,
+                    TimePoint now);
+  const Stream* find(ListenerId id) const;
+  /// The one that could not be opened on `path` to `hop`, until it is tried again.
+  const Stream* failed(const mobility::Path& path, const Hop& hop) const;
+  /// A flow on it, if it is open and alive.
+  std::optional<sip::Flow> flow(ListenerId id) const;
+  /// Sends now, or once it is open. False if that cannot be: it is unknown, failed or dead, or too
+  /// much waits.
+  bool send(ListenerId id, std::string bytes, TimePoint now);
+
+  // Reports of the driver. Unknown ids are ignored.
+  void on_opened(ListenerId id, StreamInfo info, TimePoint now);
+  /// Zero: refused, for there are too many of all or of this source.
+  ListenerId accept(const Listener& listener, StreamInfo info, const Endpoint& remote,
+                    TimePoint now);
+  struct Received {
+    std::vector<std::string> messages;
+    /// The stream cannot be followed any further, for this reason: to be closed by the caller.
+    std::optional<std::string> lost;
+  };
+  Received on_data(ListenerId id, const std::string& bytes, TimePoint now);
+  /// An open one is forgotten; one that was being opened has failed.
+  void on_closed(ListenerId id, const std::string& reason, TimePoint now);
+
+  /// Tells the driver to close it, and forgets it.
+  void close(ListenerId id);
+  /// It has a use: its idle time begins anew.
+  void keep(ListenerId id, TimePoint now);
+
+  /// Marks those whose address `snapshot` no longer has; returns the newly dead.
+  std::vector<ListenerId> mark_dead(const NetworkSnapshot& snapshot);
+  /// The network has changed: ensure() tries again at once.
+  void forget_failures();
+  std::vector<ListenerId> all() const;
+
+  struct Due {
+    enum class What : std::uint8_t {
+      Idle,        ///< Close it if nothing uses it, else keep() it.
+      Unopened,    ///< The driver said nothing in time.
+      Unfinished,  ///< A message was not finished in time, or none ever came.
+      NoPong,      ///< RFC 5626 §4.4.1: the flow has failed.
+    } what;
+    ListenerId stream;
+  };
+  std::optional<Due> pop_due(TimePoint now);
+  std::optional<TimePoint> next_timeout() { return timers_.next(); }
+
+ private:
+  Stream& add(ListenerId id, Hop hop, const mobility::Path& path, Generation generation);
+  void arm(Stream& stream);
+  void erase(Stream& stream);
+  Duration ping_interval();
+
+  Settings settings_;
+  Listeners& listeners_;
+  Random& random_;
+  std::deque<Output>& out_;
+  TimerQueue<ListenerId> timers_;
+  std::unordered_map<ListenerId, Stream> streams_;
+  std::map<IpAddress, std::size_t> accepted_;  ///< By source.
+  std::size_t accepted_total_ = 0;
+};
+
+}  // namespace godwit::ua
