@@ -210,7 +210,7 @@ class Phone(Process):
 class Kamailio(Process):
     """A registrar and proxy with digest authentication for alice and bob."""
 
-    USERS = {"alice": "wonderland", "bob": "builder", "baresip": "strange"}
+    USERS = {"alice": "wonderland", "bob": "builder", "baresip": "strange", "linphone": "green"}
 
     def __init__(self, test):
         self.host = address()
