@@ -100,6 +100,9 @@ Result<void> SimulatedPhone::ring(CallId call) {
 Result<void> SimulatedPhone::answer(CallId call) {
   return give([&](ua::Core& core, TimePoint now) { return core.answer(call, now); });
 }
+Result<void> SimulatedPhone::progress(CallId call, int status) {
+  return give([&](ua::Core& core, TimePoint now) { return core.progress(call, status, now); });
+}
 Result<void> SimulatedPhone::reject(CallId call, int status) {
   return give([&](ua::Core& core, TimePoint now) { return core.reject(call, status, now); });
 }

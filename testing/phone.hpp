@@ -60,6 +60,7 @@ class SimulatedPhone {
   Result<void> ring(CallId call);
   Result<void> answer(CallId call);
   Result<void> reject(CallId call, int status);
+  Result<void> progress(CallId call, int status = 183);
   Result<void> hang_up(CallId call);
   Result<void> hold(CallId call);
   Result<void> resume(CallId call);

@@ -80,6 +80,8 @@ const std::vector<Phone::Command>& Phone::commands() {
       {"answer", "[N]", "take an incoming call", &Phone::do_answer},
       {"reject", "[CODE]", "decline an incoming call, with a SIP status from 400 to 699",
        &Phone::do_reject},
+      {"progress", "[CODE]", "183 (or another status from 101 to 199) with early media",
+       &Phone::do_progress},
       {"hangup", "[N]", "end a call", &Phone::do_hangup},
       {"hold", "[N]", "put a call on hold", &Phone::do_hold},
       {"resume", "[N]", "take it up again", &Phone::do_resume},

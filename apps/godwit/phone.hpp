@@ -73,6 +73,7 @@ class Phone {
   Result<std::string> do_call(const std::string& argument);
   Result<std::string> do_answer(const std::string& argument);
   Result<std::string> do_reject(const std::string& argument);
+  Result<std::string> do_progress(const std::string& argument);
   Result<std::string> do_hangup(const std::string& argument);
   Result<std::string> do_hold(const std::string& argument);
   Result<std::string> do_resume(const std::string& argument);

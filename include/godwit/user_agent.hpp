@@ -58,6 +58,10 @@ class UserAgent {
   Result<void> answer(CallId call);
   /// Declines an incoming call with `status` (400 to 699).
   Result<void> reject(CallId call, int status = 603);
+  /// A provisional response, 101 to 199, with early media: audio flows both ways from now on,
+  /// though the call is not answered. Reliable (RFC 3262) where the caller knows that. A caller
+  /// that sent no offer, and does not know it either, gets the status alone.
+  Result<void> progress(CallId call, int status = 183);
   /// CANCEL, BYE or 603, whichever the call's state asks for.
   Result<void> hang_up(CallId call);
   Result<void> hold(CallId call);

@@ -55,6 +55,10 @@ Result<void> UserAgent::answer(CallId call) {
   return impl_->run([&](ua::Core& core, TimePoint now) { return core.answer(call, now); });
 }
 
+Result<void> UserAgent::progress(CallId call, int status) {
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.progress(call, status, now); });
+}
 Result<void> UserAgent::reject(CallId call, int status) {
   return impl_->run([&](ua::Core& core, TimePoint now) { return core.reject(call, status, now); });
 }

@@ -71,6 +71,8 @@ inline std::string describe(const SessionEvent& event) {
         case OfferVia::ReInvite: return "re-INVITE";
         case OfferVia::Update: return "UPDATE";
         case OfferVia::AnswerTo2xx: return "2xx";
+        case OfferVia::Reliable18x: return "18x";
+        case OfferVia::Prack: return "PRACK";
       }
       return "?";
     }
@@ -80,7 +82,9 @@ inline std::string describe(const SessionEvent& event) {
       return "Progress " + std::to_string(e.code) +
              (e.sdp.empty() ? "" : "(" + sdp_name(e.sdp) + ")");
     }
-    std::string operator()(const Answered&) const { return "Answered"; }
+    std::string operator()(const Answered& e) const {
+      return e.agreed_early ? "Answered, agreed early" : "Answered";
+    }
     std::string operator()(const Forked& e) const {
       return e.answered ? "Forked answered" : "Forked";
     }
@@ -114,6 +118,7 @@ inline std::string describe(const SessionEvent& event) {
       return "InDialogRequest " + std::string(e.request->method_text());
     }
     std::string operator()(const Cancelled&) const { return "Cancelled"; }
+    std::string operator()(const PrackReceived&) const { return "PrackReceived"; }
     std::string operator()(const Ended& e) const {
       return "Ended " + std::to_string(e.status) + " by " + to_string(e.by);
     }
@@ -155,6 +160,7 @@ class Party {
     SessionConfig config;
     config.local_uri = "sip:" + name + "@example.org";
     config.user_agent = "Test";
+    if (adjust) adjust(config);
     return config;
   }
 
@@ -169,6 +175,8 @@ class Party {
   InviteSession& session() { return *sessions.rbegin()->second; }
 
   std::string name;
+  /// What new sessions are given beyond the usual.
+  std::function<void(SessionConfig&)> adjust;
   SeededRandom random;
   RecordingLog log;
   TransactionLayer layer;

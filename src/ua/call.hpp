@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -66,6 +67,13 @@ struct Call {
   bool suspended = false;     ///< No path; waits for one until the recovery deadline.
   std::string peer_offer;     ///< The offer of the INVITE, until it is answered.
   bool offer_wanted = false;  ///< The INVITE came without an offer: ours goes in the 2xx.
+  /// The provisional response with early media that is wanted; waits for its media path.
+  std::optional<int> progress_wanted;
+  /// The path that an answer in an unreliable provisional response told of.
+  std::optional<media::PathId> early_path;
+  /// What each early dialog of our INVITE has agreed on or previewed, by its remote tag.
+  std::map<std::string, AgreedAudio> early_agreed;
+  bool early_update = false;  ///< An UPDATE that only moves the target is on its way.
 
   // Signalling path.
   std::optional<mobility::Path> path;

@@ -478,6 +478,9 @@ Result<void> Core::answer(CallId call, TimePoint now) { return impl_->answer(cal
 Result<void> Core::reject(CallId call, int status, TimePoint now) {
   return impl_->reject(call, status, now);
 }
+Result<void> Core::progress(CallId call, int status, TimePoint now) {
+  return impl_->progress(call, status, now);
+}
 Result<void> Core::hang_up(CallId call, TimePoint now) { return impl_->hang_up(call, now); }
 Result<void> Core::hold(CallId call, TimePoint now) { return impl_->set_hold(call, true, now); }
 Result<void> Core::resume(CallId call, TimePoint now) { return impl_->set_hold(call, false, now); }

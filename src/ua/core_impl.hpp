@@ -51,6 +51,7 @@ class Core::Impl {
   Result<void> reject(CallId id, int status, TimePoint now);
   Result<void> hang_up(CallId id, TimePoint now);
   Result<void> set_hold(CallId id, bool hold, TimePoint now);
+  Result<void> progress(CallId id, int status, TimePoint now);
   Result<void> media_command(CallId id, media::MediaCommand command, TimePoint now);
   Result<Generation> handle_ip_change(const IpChangeOptions& options, TimePoint now);
   void shut_down(TimePoint now);
@@ -150,6 +151,13 @@ class Core::Impl {
   void on_refresh_done(Call& call, const sip::RefreshDone& done, TimePoint now);
   void on_refresh_failed(Call& call, const sip::RefreshFailed& failed, TimePoint now);
   void on_in_dialog_request(Call& call, const sip::InDialogRequest& request, TimePoint now);
+
+  // core_early.cpp
+  void send_progress(Call& call, TimePoint now);
+  bool accept_early(Call& call, TimePoint now);
+  void on_answered(Call& call, const sip::Answered& answered, TimePoint now);
+  bool can_update_early(const Call& call) const;
+  void tell_early_target(Call& call, TimePoint now);
 
   // core_requests.cpp
   void on_request(const sip::RequestArrived& event, TimePoint now);

@@ -193,7 +193,7 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
   call->refusals = 0;
   call->repaired = false;
   move_media(*call, row, change);
-  if (call->state == CallState::Confirmed) {
+  if (call->state == CallState::Confirmed || can_update_early(*call)) {
     call->wish.recovery = true;
   } else {
     // Not answered yet: the answer itself will tell where we are.
@@ -295,7 +295,9 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
   }
   call.session->move_flow(*flow, account.contact(flow->local));
   if (old_is_dead && old != listener) {
-    if (call.session->refresh_pending()) {
+    if (call.session->prack_pending() && !call.session->refresh_pending()) {
+      call.session->abandon_pending(now);
+    } else if (call.session->refresh_pending()) {
       call.session->abandon_pending(now);
       // Its wishes are not fulfilled; the next offer carries them too.
       call.refresh_in_flight = false;
@@ -303,11 +305,13 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
       call.in_flight = {};
     }
     if (call.session->ack_is_fresh(now)) call.session->resend_ack(now);
+    if (!call.outgoing && call.state != CallState::Confirmed) tell_early_target(call, now);
   }
   remotes_changed_ = true;
 }
 
 void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed, TimePoint now) {
+  if (std::exchange(call.early_update, false)) return;  // The answer will tell where we are.
   call.refresh_in_flight = false;
   call.open_offer.reset();
   const RefreshWish carried = std::exchange(call.in_flight, {});
@@ -350,6 +354,11 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
         break;
       default: break;
     }
+  }
+  if (call.state != CallState::Confirmed) {
+    // An UPDATE of a call that is not answered yet: the refresh after the answer brings it.
+    if (for_recovery) recovery_->call_moved_without_refresh(call.id);
+    return;
   }
   if (!carried.recovery) {
     // RFC 3261 §14.1: a rejected re-INVITE leaves the session as it was, but these end the dialog

@@ -14,7 +14,7 @@ namespace {
 
 // What this user agent understands, said in OPTIONS and in refusals. Kept equal to what sessions
 // say in their own messages.
-constexpr const char* kAllow = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, NOTIFY";
+constexpr const char* kAllow = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, PRACK, INFO, NOTIFY";
 
 }  // namespace
 
