@@ -47,6 +47,8 @@ struct MockReply {
   /// INVITE: 183 with the answer at once; reliable if both sides know RFC 3262.
   bool early_media = false;
   std::optional<std::chrono::seconds> retry_after = std::nullopt;
+  std::vector<SipText::Header> headers = {};  ///< Not for INVITE.
+  std::string body = {};                      ///< Not for INVITE; its type is among the headers.
 };
 
 class MockPeer {
@@ -78,6 +80,14 @@ class MockPeer {
   /// With a new offer in that direction of ours.
   void reinvite(const std::string& direction = "sendrecv");
   void update(const std::string& direction = "sendrecv");
+
+  /// Any request within the dialog.
+  void send_in_dialog(const std::string& method, const std::vector<SipText::Header>& headers,
+                      const std::string& body = {});
+  /// Any request outside, to `uri` by way of the server; returns its Call-ID.
+  std::string send_outside(const std::string& method, const std::string& uri,
+                           const std::vector<SipText::Header>& headers,
+                           const std::string& body = {});
 
   // Facts.
   CallState state() const { return state_; }
@@ -133,7 +143,8 @@ class MockPeer {
   void send_early_media(const std::string& key, const SipText& request);
   std::string allowed() const;
   void on_cancel(const SipText& request, const Endpoint& from);
-  void finish(const std::string& key, int status, std::optional<std::chrono::seconds> retry_after);
+  void finish(const std::string& key, int status, std::optional<std::chrono::seconds> retry_after,
+              const MockReply& reply = {});
   void remember(const std::string& key, const SipText& response);
   void respond(const std::string& key, const SipText& response);
   void check_in_dialog(const SipText& request);
