@@ -131,9 +131,15 @@ SipText MockPeer::dialog_request(const std::string& method) {
   if (method != "ACK") ++local_cseq_;
   request.append("CSeq", std::to_string(local_cseq_) + " " + method);
   request.append("Contact", "<" + uri() + ">");
-  request.append("Allow", config_.allow_update ? "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE"
-                                               : "INVITE, ACK, BYE, CANCEL, OPTIONS");
+  request.append("Allow", allowed());
   return request;
+}
+
+std::string MockPeer::allowed() const {
+  std::string methods = "INVITE, ACK, BYE, CANCEL, OPTIONS";
+  if (config_.allow_update) methods += ", UPDATE";
+  if (config_.reliable) methods += ", PRACK";
+  return methods;
 }
 
 void MockPeer::send_request(SipText request) {
@@ -185,9 +191,14 @@ void MockPeer::call(const std::string& target) {
   acks_.clear();
   session_.payload_types = {0, 8};
   direction_ = "sendrecv";
+  last_remote_rseq_ = 0;
   SipText invite = dialog_request("INVITE");
-  invite.append("Content-Type", "application/sdp");
-  invite.body = local_sdp(direction_);
+  if (config_.reliable) invite.append("Supported", "100rel");
+  if (config_.insist_on_reliable) invite.append("Require", "100rel");
+  if (!config_.late_offer) {
+    invite.append("Content-Type", "application/sdp");
+    invite.body = local_sdp(direction_);
+  }
   send_request(std::move(invite));
 }
 
@@ -226,6 +237,34 @@ void MockPeer::update(const std::string& direction) {
   send_request(std::move(request));
 }
 
+void MockPeer::send_in_dialog(const std::string& method,
+                              const std::vector<SipText::Header>& headers,
+                              const std::string& body) {
+  SipText request = dialog_request(method);
+  for (const auto& [name, value] : headers) request.append(name, value);
+  request.body = body;
+  send_request(std::move(request));
+}
+
+std::string MockPeer::send_outside(const std::string& method, const std::string& target,
+                                   const std::vector<SipText::Header>& headers,
+                                   const std::string& body) {
+  SipText request = SipText::request(method, target);
+  request.append("Via", "SIP/2.0/UDP " + config_.local.address.to_uri_host() + ":" +
+                            std::to_string(config_.local.port) + ";rport;branch=z9hG4bK" +
+                            random_.token(16));
+  request.append("Max-Forwards", "70");
+  request.append("From", "<" + aor() + ">;tag=" + random_.token(8));
+  request.append("To", "<" + target + ">");
+  request.append("Call-ID", random_.token(16));
+  request.append("CSeq", "1 " + method);
+  for (const auto& [name, value] : headers) request.append(name, value);
+  request.body = body;
+  const std::string id = request.first("Call-ID");
+  send_request(std::move(request));
+  return id;
+}
+
 void MockPeer::send_ack(const SipText& response) {
   const std::uint32_t cseq = response.cseq_number();
   if (response.status < 300 && acks_.contains(cseq)) {
@@ -234,6 +273,10 @@ void MockPeer::send_ack(const SipText& response) {
   }
   SipText ack = dialog_request("ACK");
   ack.set("CSeq", std::to_string(cseq) + " ACK");
+  if (config_.late_offer && response.status < 300 && !response.body.empty()) {
+    ack.append("Content-Type", "application/sdp");
+    ack.body = local_sdp(answer_direction(remote_session_->direction, direction_));
+  }
   Endpoint remote = next_hop(ack);
   if (response.status >= 300) {
     // RFC 3261 §17.1.1.3: the INVITE's top Via and route, the response's To.
@@ -274,6 +317,7 @@ void MockPeer::on_response(const SipText& response) {
     if (invite) transaction.sending.alarm->set(std::nullopt);
     if (state_ == CallState::Calling && invite && response.status > 100)
       state_ = CallState::Ringing;
+    if (invite && config_.reliable && response.has("RSeq")) on_reliable(response);
     return;
   }
   const bool repeated = transaction.sending.until == TimePoint();
@@ -296,6 +340,62 @@ void MockPeer::on_response(const SipText& response) {
       (state_ == CallState::Calling || state_ == CallState::Ringing)) {
     end("refused with " + std::to_string(response.status));
   }
+}
+
+void MockPeer::on_reliable(const SipText& response) {
+  const auto rseq = static_cast<std::uint32_t>(std::stoul(response.first("RSeq")));
+  if (withhold_pracks_ || (last_remote_rseq_ != 0 && rseq != last_remote_rseq_ + 1)) return;
+  last_remote_rseq_ = rseq;
+  remote_tag_ = tag_of(response.first("To"));
+  route_set_ = response.values("Record-Route");
+  std::reverse(route_set_.begin(), route_set_.end());
+  confirm(response);
+  SipText prack = dialog_request("PRACK");
+  prack.append("RAck", std::to_string(rseq) + " " + response.first("CSeq"));
+  if (config_.late_offer && !response.body.empty()) {
+    prack.append("Content-Type", "application/sdp");
+    prack.body = local_sdp(answer_direction(remote_session_->direction, direction_));
+  }
+  send_request(std::move(prack));
+}
+
+void MockPeer::on_prack(const std::string& key, const SipText& request) {
+  if (ignore_pracks_) {
+    server_transactions_.erase(key);  // Its retransmission counts as new.
+    return;
+  }
+  const bool matches = unpracked_ && request.first("RAck").starts_with(std::to_string(rseq_) + " ");
+  if (matches) unpracked_.reset();
+  respond(key, SipText::response_to(request, matches ? 200 : 481, matches ? "OK" : "No such"));
+}
+
+void MockPeer::send_early_media(const std::string& key, const SipText& request) {
+  const std::string known = request.first("Supported") + request.first("Require");
+  const bool reliable = config_.reliable && known.find("100rel") != std::string::npos;
+  SipText response = SipText::response_to(request, 183, "Session Progress", local_tag_);
+  for (const std::string& route : request.values("Record-Route")) {
+    response.append("Record-Route", route);
+  }
+  response.append("Contact", "<" + uri() + ">");
+  response.append("Allow", allowed());
+  take_remote_sdp(request);
+  response.append("Content-Type", "application/sdp");
+  response.body = local_sdp(answer_direction(remote_session_->direction, direction_));
+  start_media();
+  if (!reliable) {
+    --session_.version;  // The 200 says the same.
+    respond(key, response);
+    return;
+  }
+  answered_early_ = true;
+  rseq_ = static_cast<std::uint32_t>(random_.between(1, 1000));
+  response.append("Require", "100rel");
+  response.append("RSeq", std::to_string(rseq_));
+  remember(key, response);
+  unpracked_ = std::make_unique<Retransmission>();
+  unpracked_->bytes = response.to_string();
+  unpracked_->remote = server_transactions_[key].source;
+  repeat(*unpracked_, kT1, 64 * kT1, 64 * kT1);
 }
 
 void MockPeer::confirm(const SipText& from_remote) {
@@ -358,7 +458,9 @@ void MockPeer::on_request(const Endpoint& from, const SipText& request) {
   server_transactions_[key] = ServerTransaction{request, from, {}, false};
   const bool in_dialog = parameter(request.first("To"), "tag").has_value();
   if (in_dialog) {
-    if (state_ != CallState::Confirmed || request.first("Call-ID") != call_id_ ||
+    const bool early =
+        state_ == CallState::Ringing && (request.method == "PRACK" || request.method == "UPDATE");
+    if ((state_ != CallState::Confirmed && !early) || request.first("Call-ID") != call_id_ ||
         tag_of(request.first("To")) != local_tag_) {
       respond(key, SipText::response_to(request, 481, "Call/Transaction Does Not Exist"));
       return;
@@ -374,10 +476,14 @@ void MockPeer::on_request(const Endpoint& from, const SipText& request) {
     on_invite(key, request, in_dialog);
     return;
   }
+  if (request.method == "PRACK") {
+    on_prack(key, request);
+    return;
+  }
   const MockReply reply = reply_for(request.method);
   if (reply.ignore) return;
   timers_.push_back(network_.simulation().after(
-      reply.delay, [this, key, reply] { finish(key, reply.status, reply.retry_after); }));
+      reply.delay, [this, key, reply] { finish(key, reply.status, reply.retry_after, reply); }));
 }
 
 void MockPeer::on_invite(const std::string& key, const SipText& request, bool in_dialog) {
@@ -421,8 +527,11 @@ void MockPeer::on_invite(const std::string& key, const SipText& request, bool in
     direction_ = "sendrecv";
     remote_session_.reset();
     acks_.clear();
+    unpracked_.reset();
+    answered_early_ = false;
   }
   invite_key_ = key;
+  if (reply.early_media) send_early_media(key, request);
   if (reply.ring) {
     SipText ringing = SipText::response_to(request, 180, "Ringing", local_tag_);
     for (const std::string& route : request.values("Record-Route")) {
@@ -438,7 +547,7 @@ void MockPeer::on_invite(const std::string& key, const SipText& request, bool in
 void MockPeer::answer(int status) { finish(invite_key_, status, std::nullopt); }
 
 void MockPeer::finish(const std::string& key, int status,
-                      std::optional<std::chrono::seconds> retry_after) {
+                      std::optional<std::chrono::seconds> retry_after, const MockReply& reply) {
   const auto found = server_transactions_.find(key);
   if (found == server_transactions_.end() || found->second.final) return;
   const SipText& request = found->second.request;
@@ -447,16 +556,20 @@ void MockPeer::finish(const std::string& key, int status,
   SipText response = SipText::response_to(request, status, status == 200 ? "OK" : "As told",
                                           in_dialog || invite ? local_tag_ : random_.token(8));
   if (retry_after) response.append("Retry-After", std::to_string(retry_after->count()));
+  for (const auto& [name, value] : reply.headers) response.append(name, value);
+  response.body = reply.body;
   if (status >= 200 && status < 300 && (invite || request.method == "UPDATE")) {
     for (const std::string& route : request.values("Record-Route")) {
       response.append("Record-Route", route);
     }
     response.append("Contact", "<" + uri() + ">");
-    response.append("Allow", config_.allow_update ? "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE"
-                                                  : "INVITE, ACK, BYE, CANCEL, OPTIONS");
+    response.append("Allow", allowed());
     if (invite) state_ = CallState::Confirmed;
-    confirm(request);
-    if (!request.body.empty()) {
+    const bool answered = invite && !in_dialog && answered_early_;
+    if (!answered) confirm(request);
+    if (answered) {
+      // The answer went in the reliable 183; the 200 brings none.
+    } else if (!request.body.empty()) {
       session_.payload_types.clear();
       for (const std::uint8_t type : remote_session_->payload_types) {
         if (type == 0 || type == 8) session_.payload_types.push_back(type);

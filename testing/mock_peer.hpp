@@ -32,6 +32,10 @@ struct MockPeerConfig {
   bool allow_update = true;       ///< Says so in Allow.
   /// A re-INVITE before the ACK to our last 2xx gets 500, as from peers that do not overlap them.
   bool refuse_before_ack = false;
+  /// RFC 3262: says so in Supported, sends PRACK, and with `insist_on_reliable` demands it.
+  bool reliable = false;
+  bool insist_on_reliable = false;
+  bool late_offer = false;  ///< Its INVITEs bring no offer; the answer goes into PRACK or ACK.
 };
 
 /// What becomes of one request.
@@ -40,7 +44,11 @@ struct MockReply {
   Duration delay{};  ///< Before the final answer.
   bool ignore = false;
   bool ring = false;  ///< INVITE: 180 at once.
+  /// INVITE: 183 with the answer at once; reliable if both sides know RFC 3262.
+  bool early_media = false;
   std::optional<std::chrono::seconds> retry_after = std::nullopt;
+  std::vector<SipText::Header> headers = {};  ///< Not for INVITE.
+  std::string body = {};                      ///< Not for INVITE; its type is among the headers.
 };
 
 class MockPeer {
@@ -63,9 +71,23 @@ class MockPeer {
   void call(const std::string& uri);
   void cancel();
   void bye();
+  /// Lets the PRACKs of our reliable responses go unanswered, or not.
+  void ignore_pracks(bool ignore) { ignore_pracks_ = ignore; }
+  /// No PRACK for reliable responses, or PRACK again.
+  void withhold_pracks(bool withhold) { withhold_pracks_ = withhold; }
+  /// Reliable responses of ours that have no PRACK.
+  bool awaits_prack() const { return unpracked_ != nullptr; }
   /// With a new offer in that direction of ours.
   void reinvite(const std::string& direction = "sendrecv");
   void update(const std::string& direction = "sendrecv");
+
+  /// Any request within the dialog.
+  void send_in_dialog(const std::string& method, const std::vector<SipText::Header>& headers,
+                      const std::string& body = {});
+  /// Any request outside, to `uri` by way of the server; returns its Call-ID.
+  std::string send_outside(const std::string& method, const std::string& uri,
+                           const std::vector<SipText::Header>& headers,
+                           const std::string& body = {});
 
   // Facts.
   CallState state() const { return state_; }
@@ -116,8 +138,13 @@ class MockPeer {
   void on_response(const SipText& response);
   void on_invite(const std::string& key, const SipText& request, bool in_dialog);
   void on_ack(const SipText& ack);
+  void on_prack(const std::string& key, const SipText& request);
+  void on_reliable(const SipText& response);
+  void send_early_media(const std::string& key, const SipText& request);
+  std::string allowed() const;
   void on_cancel(const SipText& request, const Endpoint& from);
-  void finish(const std::string& key, int status, std::optional<std::chrono::seconds> retry_after);
+  void finish(const std::string& key, int status, std::optional<std::chrono::seconds> retry_after,
+              const MockReply& reply = {});
   void remember(const std::string& key, const SipText& response);
   void respond(const std::string& key, const SipText& response);
   void check_in_dialog(const SipText& request);
@@ -172,7 +199,13 @@ class MockPeer {
   };
   std::map<std::string, Unacked> unacked_;     ///< Our finals to INVITEs, by Call-ID and CSeq.
   std::map<std::uint32_t, std::string> acks_;  ///< Our ACKs to 2xx, by CSeq.
-  MockSdp session_;                            ///< Ours.
+  std::unique_ptr<Retransmission> unpracked_;  ///< Our reliable response without PRACK.
+  std::uint32_t rseq_ = 0;
+  std::uint32_t last_remote_rseq_ = 0;
+  bool answered_early_ = false;  ///< Our answer has gone, reliably.
+  bool ignore_pracks_ = false;
+  bool withhold_pracks_ = false;
+  MockSdp session_;  ///< Ours.
   std::string direction_ = "sendrecv";
   std::optional<MockSdp> remote_session_;
 };

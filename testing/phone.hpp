@@ -60,6 +60,7 @@ class SimulatedPhone {
   Result<void> ring(CallId call);
   Result<void> answer(CallId call);
   Result<void> reject(CallId call, int status);
+  Result<void> progress(CallId call, int status = 183);
   Result<void> hang_up(CallId call);
   Result<void> hold(CallId call);
   Result<void> resume(CallId call);
@@ -68,6 +69,12 @@ class SimulatedPhone {
   Result<Generation> handle_ip_change(IpChangeOptions options = {});
   void shut_down();
   bool idle() const { return core_->idle(); }
+
+  /// Any other command of the core's: `phone.command([&](ua::Core& core, TimePoint now) { … })`.
+  template <typename Command>
+  auto command(Command command) {
+    return give(std::move(command));
+  }
 
   /// Rings and answers every incoming call after so long; nullopt: leaves it to the test.
   void answer_calls(std::optional<Duration> after) { answer_after_ = after; }
@@ -136,7 +143,17 @@ class SimulatedPhone {
   };
 
   template <typename Input>
-  auto give(Input input);
+  auto give(Input input) {
+    using Outcome = decltype(input(*core_, simulation_.now()));
+    if constexpr (std::is_void_v<Outcome>) {
+      input(*core_, simulation_.now());
+      drain();
+    } else {
+      Outcome outcome = input(*core_, simulation_.now());
+      drain();
+      return outcome;
+    }
+  }
   void drain();
   void carry_out(ua::Output output);
   void carry_out(const ua::Listen& listen);

@@ -73,6 +73,7 @@ class Phone {
   Result<std::string> do_call(const std::string& argument);
   Result<std::string> do_answer(const std::string& argument);
   Result<std::string> do_reject(const std::string& argument);
+  Result<std::string> do_progress(const std::string& argument);
   Result<std::string> do_hangup(const std::string& argument);
   Result<std::string> do_hold(const std::string& argument);
   Result<std::string> do_resume(const std::string& argument);
@@ -82,6 +83,9 @@ class Phone {
   Result<std::string> do_echo(const std::string& argument);
   Result<std::string> do_silence(const std::string& argument);
   Result<std::string> do_record(const std::string& argument);
+  Result<std::string> do_dtmf(const std::string& argument);
+  Result<std::string> do_message(const std::string& argument);
+  Result<std::string> do_options(const std::string& argument);
   Result<std::string> do_mute(const std::string& argument);
   Result<std::string> do_unmute(const std::string& argument);
   Result<std::string> do_ip_change(const std::string& argument);

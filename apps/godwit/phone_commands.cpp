@@ -106,6 +106,21 @@ Result<std::string> Phone::do_reject(const std::string& argument) {
   return fail(ErrorCode::NotFound, "nobody is calling");
 }
 
+Result<std::string> Phone::do_progress(const std::string& argument) {
+  int status = 183;
+  if (!argument.empty()) {
+    const auto number = parse_number(argument, 101, 199);
+    if (!number) return fail(ErrorCode::InvalidArgument, "the code " + number.error().detail);
+    status = static_cast<int>(*number);
+  }
+  for (const auto& [id, entry] : calls_) {
+    if (entry.incoming && entry.state != CallState::Confirmed && entry.state != CallState::Ended) {
+      return done(agent_->progress(id, status));
+    }
+  }
+  return fail(ErrorCode::NotFound, "nobody is calling");
+}
+
 Result<std::string> Phone::do_hangup(const std::string& argument) {
   return on_call(argument, &UserAgent::hang_up);
 }

@@ -55,6 +55,7 @@ InviteSession::InviteSession(UsageContext context, Owner owner, SessionConfig co
 InviteSession::~InviteSession() {
   drop_unacked();
   drop_limit();
+  drop_unpracked();
 }
 
 SessionState InviteSession::state() const {
@@ -90,14 +91,20 @@ void InviteSession::finish(sip::Ended outcome, const char* cause, TimePoint now)
   if (std::holds_alternative<Finished>(state_)) return;
   acks_.stop();
   drop_unacked();
+  drop_unpracked();
+  queued_progress_.clear();
+  held_accept_.reset();
+  for (const Prack& prack : std::exchange(pracks_, {}))
+    context_.transactions.detach(prack.transaction, now);
   drop_limit();
   if (local_refresh_) context_.transactions.detach(local_refresh_->transaction, now);
   local_refresh_.reset();
+  drop_own_requests(now);
   close_peer_request(487, now);
   // A request that nobody will answer any more would keep the peer retransmitting.
   for (const PeerRequest& open : open_requests_) static_cast<void>(answer(open, 481, {}, now));
   open_requests_.clear();
-  drop_forks();
+  drop_forks(now);
   if (dialog_) emit(DialogRemoved{dialog_->id});
   enter(Finished{}, cause);
   emit(std::move(outcome));
@@ -149,7 +156,9 @@ void InviteSession::on_response(const ResponseArrived& event, TimePoint now) {
       ending != nullptr &&
       (ending->invite == event.transaction || ending->bye == event.transaction))
     return on_terminating_response(event, now);
+  if (on_own_response(event, now)) return;
   if (unknown_ && unknown_->cancel == event.transaction) return on_cancel_answered(response);
+  if (on_prack_response(event, now)) return;
   const auto cseq = wire::cseq_of(response);
   if (cseq && cseq->method == wire::Method::Invite && response.status() / 100 == 2)
     return on_further_answer(response, now);
@@ -179,7 +188,14 @@ void InviteSession::on_client_failed(const ClientFailed& event, TimePoint now) {
       (ending->invite == event.transaction || ending->bye == event.transaction)) {
     return finish(ending->outcome, reason, now);
   }
+  if (on_own_failed(event)) return;
   if (unknown_ && unknown_->cancel == event.transaction) emit(CancelAnswered{status});
+  // A PRACK on a dead flow waits for abandon_pending; one that was never answered leaves the peer
+  // to give up by itself.
+  if (timeout) {
+    std::erase_if(pracks_,
+                  [&](const Prack& prack) { return prack.transaction == event.transaction; });
+  }
 }
 
 void InviteSession::on_timer(std::uint32_t kind, TimePoint now) {
@@ -188,6 +204,8 @@ void InviteSession::on_timer(std::uint32_t kind, TimePoint now) {
     case Timer::AckDeadline: return on_ack_deadline(now);
     case Timer::Acks: return acks_.on_timer(now);
     case Timer::Limit: limit_ = {}; return on_limit(now);
+    case Timer::RetransmitReliable: return retransmit_reliable(now);
+    case Timer::PrackDeadline: return on_prack_deadline(now);
   }
 }
 

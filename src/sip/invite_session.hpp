@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One call leg (RFC 3261 §13 to §15, UPDATE of RFC 3311): sets up, keeps, refreshes and ends an
-// INVITE dialog, as caller or callee. Owned by a call in ua, which routes transaction events,
-// timers and in-dialog requests here, and takes the session's own events from poll_event. SDP is
-// opaque.
+// One call leg (RFC 3261 §13 to §15, UPDATE of RFC 3311, PRACK of RFC 3262): sets up, keeps,
+// refreshes and ends an INVITE dialog, as caller or callee. Owned by a call in ua, which routes
+// transaction events, timers and in-dialog requests here, and takes the session's own events from
+// poll_event. SDP is opaque.
 //
 // It decides nothing about recovery: after an address change its owner chooses among the operations
 // marked "recovery" below. A refresh that fails is reported and never retried here, except for one
@@ -21,6 +21,7 @@
 #include <variant>
 #include <vector>
 
+#include "godwit/config.hpp"
 #include "godwit/result.hpp"
 #include "godwit/time.hpp"
 #include "sip/ack_sender.hpp"
@@ -29,6 +30,7 @@
 #include "sip/flow.hpp"
 #include "sip/offer_answer.hpp"
 #include "sip/session_events.hpp"
+#include "sip/session_requests.hpp"
 #include "sip/transaction.hpp"
 #include "sip/usage.hpp"
 
@@ -39,10 +41,12 @@ struct SessionConfig {
   std::string display_name;            ///< In From; may be empty.
   std::vector<std::string> route_set;  ///< For the first INVITE only: outbound proxies.
   std::string user_agent;              ///< User-Agent and Server; may be empty.
-  /// Allow. Requests of the methods beyond the session's own (INVITE, ACK, CANCEL, BYE, UPDATE)
-  /// come as InDialogRequest; a method that is not listed gets 405.
+  /// Allow. Requests of the methods beyond the session's own (INVITE, ACK, CANCEL, BYE, UPDATE,
+  /// PRACK) come as InDialogRequest; a method that is not listed gets 405.
   wire::MethodSet allow = default_allow();
   std::vector<std::string> supported;  ///< Option tags for Supported, and what Require may ask for.
+  /// 100rel; see CallPolicy::reliable_provisional.
+  ExtensionUse reliable = ExtensionUse::Off;
 
   static wire::MethodSet default_allow();
 };
@@ -99,11 +103,23 @@ class InviteSession {
   /// INVITE that cannot be a call (420 for an unknown Require, 400, 415) is answered here and
   /// yields Ended. `contact` is our URI for this call.
   void incoming(const RequestArrived& event, const std::string& contact, TimePoint now);
-  /// A provisional response (101–199), with SDP as a preview of the answer if not empty.
+  /// A provisional response (101–199), with SDP if not empty. It goes out reliably (RFC 3262) where
+  /// both sides want that: then `sdp` is the answer, or the offer if the INVITE had none, and the
+  /// response waits until the one before it is acknowledged. Otherwise it is a preview of the
+  /// answer. WrongState if an offer is due in it (see `progress_needs_sdp`) or impossible.
   Result<void> progress(int code, const std::string& sdp, TimePoint now);
   Result<void> ring(TimePoint now) { return progress(180, {}, now); }
-  /// 200 with the answer, or with the offer if the INVITE had none.
+  /// Would a provisional response be reliable (without SDP, with SDP)?
+  bool progress_is_reliable(bool with_sdp) const;
+  /// The INVITE had no offer and demands reliable responses: the first must bring ours (RFC 3261
+  /// §13.2.1).
+  bool progress_needs_sdp() const;
+  /// 200 with the answer, or with the offer if the INVITE had none. If reliable responses and PRACK
+  /// have completed the exchange already (`agreed_early`), `sdp` is left out. The 200 waits while a
+  /// reliable response with SDP has no PRACK.
   Result<void> accept(std::string sdp, TimePoint now);
+  /// Not answered yet, but an offer and its answer have been exchanged for good.
+  bool agreed_early() const;
   /// A final failure response, 300–699.
   Result<void> reject(int code, TimePoint now);
   /// Does this INVITE, without a To-tag, belong to the same request as ours that came over another
@@ -121,14 +137,23 @@ class InviteSession {
   /// final response, should there be one after all; nothing else is sent.
   void give_up(std::string reason, TimePoint now);
 
-  /// Answer to the peer's offer of a re-INVITE, an UPDATE or a 2xx; or the offer that an offerless
-  /// re-INVITE asks for.
-  Result<void> answer_offer(std::string sdp, TimePoint now);
+  /// Answer to the peer's offer of a re-INVITE, an UPDATE, a PRACK, a 2xx or a reliable 18x; or the
+  /// offer that an offerless re-INVITE asks for. `early_tag` is OfferReceived's remote_tag.
+  Result<void> answer_offer(std::string sdp, TimePoint now, const std::string& early_tag = {});
   /// Refuses the peer's re-INVITE or UPDATE (488 …); what was agreed holds. An offer in a 2xx
   /// cannot be refused: end the call.
   Result<void> reject_offer(int code, TimePoint now);
   /// Answers an InDialogRequest.
   Result<void> respond(ServerTransactionId transaction, int code, TimePoint now);
+  /// The same with further headers; a 2xx to REFER or NOTIFY gives our Contact and takes the
+  /// peer's.
+  Result<void> respond(ServerTransactionId transaction, int code, wire::DraftHeaders extra,
+                       TimePoint now);
+  /// A request within the confirmed dialog that is not the session's own business (MESSAGE, INFO,
+  /// OPTIONS, REFER, NOTIFY). RequestAnswered follows. Digest challenges are answered; nothing else
+  /// is repeated: what is pending on a flow that dies is reported, for it may have arrived. Busy
+  /// with kMaxOwnRequests unanswered, WrongState without a confirmed dialog.
+  Result<void> send_request(OwnRequest request, TimePoint now);
 
   /// WrongState if an own refresh is pending, if an offer is wanted while an exchange is open
   /// (RFC 3264 §4, RFC 3311 §5.1), or a re-INVITE while the peer's is unanswered.
@@ -146,7 +171,8 @@ class InviteSession {
   /// session's flow with the frozen Via; and, if the INVITE had an offer, starts the blind ACK for
   /// each dialog that may have been answered. The offer is then in doubt, and a new refresh is
   /// possible. Call move_flow first. Nothing pending: no effect. Works, too, after the refresh has
-  /// failed by timeout or transport, until the next one.
+  /// failed by timeout or transport, until the next one. A PRACK without its answer goes out again
+  /// as a new transaction.
   ///
   /// With the first INVITE the session goes to Terminating for 64*T1, in which CancelAnswered and
   /// perhaps LateAnswer come: an early dialog may have been answered without our knowing. `adopt`
@@ -158,6 +184,9 @@ class InviteSession {
   /// The last ACK to a 2xx again, with its body, over the session's flow, by the schedule of
   /// AckSender, if it was first sent less than 64*T1 ago.
   void resend_ack(TimePoint now);
+  /// A reliable provisional response without PRACK again, over the session's flow and with its
+  /// Contact; the peer takes note of it only if the earlier ones were lost.
+  void resend_reliable(TimePoint now);
   /// While held, a missing ACK does not end the session: the 2xx is retransmitted on. Letting go
   /// after the deadline has passed ends it at once.
   void hold_ack_timeout(bool hold, TimePoint now);
@@ -194,6 +223,10 @@ class InviteSession {
   bool refresh_pending() const { return local_refresh_.has_value(); }
   /// The peer's re-INVITE or UPDATE waits for answer_offer or reject_offer.
   bool peer_request_pending() const { return peer_request_.has_value(); }
+  /// A PRACK of ours has no final answer.
+  bool prack_pending() const { return !pracks_.empty(); }
+  /// A reliable provisional response of ours has no PRACK.
+  bool awaits_prack() const { return unpracked_.has_value(); }
   /// A 2xx brought an offer that waits for answer_offer.
   bool owes_ack() const { return owed_ack_.has_value(); }
   bool awaits_ack() const { return unacked_.has_value(); }
@@ -216,13 +249,21 @@ class InviteSession {
   static constexpr Duration kTransportGrace = std::chrono::seconds(2);
   /// InDialogRequests without an answer; more are answered 503.
   static constexpr std::size_t kMaxOpenRequests = 8;
+  /// PRACKs without an answer; a reliable response beyond them is dropped and will come again.
+  static constexpr std::size_t kMaxPracks = 16;
+  /// Provisional responses that wait for the PRACK of the one before; further ones replace the
+  /// last.
+  static constexpr std::size_t kMaxQueuedProgress = 4;
+  /// Requests of send_request without an answer.
+  static constexpr std::size_t kMaxOwnRequests = 8;
 
  private:
   /// The peer's request that waits for the owner.
   struct PeerRequest {
     ServerTransactionId transaction;
     MessagePtr request;
-    Flow flow;  ///< Where our response goes.
+    Flow flow;              ///< Where our response goes.
+    std::string fork = {};  ///< Remote tag of the early dialog of our INVITE that it came in.
   };
 
   struct Idle {};
@@ -253,7 +294,31 @@ class InviteSession {
 
   struct Fork {
     Dialog dialog;
-    std::string preview;  ///< SDP of its provisional responses, the last one.
+    std::string preview;                      ///< SDP of its provisional responses, the last one.
+    OfferAnswer offer_answer;                 ///< Each early dialog has its own (RFC 6337 §3.1).
+    std::optional<std::uint32_t> rseq;        ///< Of its last reliable response.
+    std::optional<std::uint32_t> owed_prack;  ///< Its offer waits for our answer, in the PRACK.
+  };
+  /// A PRACK of ours without a final answer.
+  struct Prack {
+    ClientTransactionId transaction;
+    std::string remote_tag;
+    std::uint32_t rseq = 0;
+    std::string sdp;
+    DigestAttempt attempt;
+  };
+  struct QueuedProgress {
+    int code = 0;
+    std::string sdp;
+  };
+  /// A reliable provisional response of ours without PRACK.
+  struct Unpracked {
+    std::uint32_t rseq = 0;
+    QueuedProgress response;
+    bool carries_offer = false;
+    Duration interval{};
+    TimerId retransmit;
+    TimerId deadline;
   };
   /// Our re-INVITE or UPDATE.
   struct LocalRefresh {
@@ -289,7 +354,21 @@ class InviteSession {
     bool carries_offer = false;
     std::optional<Transmit> response;  ///< For when the transaction is gone.
   };
-  enum class Timer : std::uint32_t { Retransmit2xx = 1, AckDeadline, Acks, Limit };
+  enum class Timer : std::uint32_t {
+    Retransmit2xx = 1,
+    AckDeadline,
+    Acks,
+    Limit,
+    RetransmitReliable,
+    PrackDeadline,
+  };
+  /// One of send_request.
+  struct LocalRequest {
+    OwnRequest request;
+    ClientTransactionId transaction;
+    std::uint32_t cseq = 0;
+    DigestAttempt attempt;
+  };
 
   // The state; invite_session.cpp
   void enter(State next, const char* cause);
@@ -322,15 +401,35 @@ class InviteSession {
   // Calling; session_uac.cpp
   Result<void> send_invite(Outgoing outgoing, TimePoint now);
   void on_invite_response(const ResponseArrived& event, TimePoint now);
-  void on_provisional(const wire::Message& response);
+  void on_provisional(const wire::Message& response, TimePoint now);
   void on_answered(const ResponseArrived& event, TimePoint now);
   void on_further_answer(const wire::Message& response, TimePoint now);
   void release_fork(const wire::Message& response, TimePoint now);
   Result<Dialog> take_dialog(const wire::Message& response, std::string& preview);
   void take_answer(std::string sdp, bool offered, OwedAck ack, TimePoint now);
-  void drop_forks();
+  void drop_forks(TimePoint now);
+
+  // Reliable provisional responses; session_reliable.cpp
+  Fork* find_fork(std::string_view remote_tag);
+  /// False: a copy, out of order, or more than can be acknowledged; not to be looked at.
+  bool take_reliable(Fork& fork, const wire::Message& response, std::string& sdp, TimePoint now);
+  void send_prack(const std::string& remote_tag, std::uint32_t rseq, std::string sdp, TimePoint now,
+                  DigestAttempt attempt = {});
+  bool on_prack_response(const ResponseArrived& event, TimePoint now);
+  void repeat_pracks(TimePoint now);
+  Dialog* dialog_of_tag(std::string_view remote_tag);
+  Result<void> send_reliable(QueuedProgress response, TimePoint now);
+  void transmit_reliable(TimePoint now);
+  void retransmit_reliable(TimePoint now);
+  void on_prack_deadline(TimePoint now);
+  void on_peer_prack(const RequestArrived& event, TimePoint now);
+  void after_prack(TimePoint now);
+  /// RFC 3262 §3: after a final response only its PRACK is still waited for.
+  void stop_reliable();
+  void drop_unpracked();
 
   // Being called; session_uas.cpp
+  Result<void> send_accept(std::string sdp, TimePoint now);
   void await_ack(const PeerRequest& invite, bool carries_offer, TimePoint now);
   void acknowledged(const wire::Message* ack, TimePoint now);
   void drop_unacked();
@@ -348,12 +447,22 @@ class InviteSession {
 
   // The peer's requests; session_peer.cpp
   Dialog* find_dialog(const DialogId& id);
+  OfferAnswer& exchange_in(const Dialog& dialog);
   void on_peer_invite(const RequestArrived& event, Dialog& dialog, TimePoint now);
   void on_peer_update(const RequestArrived& event, Dialog& dialog, TimePoint now);
   void on_peer_bye(const RequestArrived& event, Dialog& dialog, TimePoint now);
-  void take_offer(const RequestArrived& event, OfferVia via, TimePoint now);
+  void take_offer(const RequestArrived& event, Dialog& dialog, OfferVia via, TimePoint now);
   void refuse_for_now(const RequestArrived& event, TimePoint now);
   void close_peer_request(int code, TimePoint now);
+
+  // Its owner's requests within the dialog; session_requests.cpp
+  Result<void> send_own(LocalRequest local, TimePoint now);
+  LocalRequest* find_own(ClientTransactionId transaction);
+  void close_own(ClientTransactionId transaction, RequestAnswered answered);
+  /// False: the response, or the failure, belongs to another request.
+  bool on_own_response(const ResponseArrived& event, TimePoint now);
+  bool on_own_failed(const ClientFailed& event);
+  void drop_own_requests(TimePoint now);
 
   // Ending; session_end.cpp
   void send_bye(sip::Ended outcome, TimePoint now, DigestAttempt attempt = {});
@@ -390,7 +499,13 @@ class InviteSession {
   std::optional<PeerRequest> peer_request_;
   std::optional<Unacked> unacked_;
   std::vector<PeerRequest> open_requests_;
-  MessagePtr first_invite_;  ///< The peer's, for is_merged.
+  std::vector<Prack> pracks_;
+  std::optional<Unpracked> unpracked_;
+  std::deque<QueuedProgress> queued_progress_;
+  std::optional<std::string> held_accept_;  ///< SDP of a 200 that waits for a PRACK.
+  std::uint32_t last_rseq_ = 0;             ///< Of our own; 0: none yet.
+  MessagePtr first_invite_;                 ///< The peer's, for is_merged.
+  std::vector<LocalRequest> own_requests_;
   TimerId limit_;
   bool hold_ack_timeout_ = false;
   bool answers_challenges_ = true;

@@ -49,6 +49,10 @@ void OfferAnswer::note_sent(std::string_view sdp) {
   last_sent_version_ = std::max(last_sent_version_, origin_version(sdp).value_or(next_version()));
 }
 
+void OfferAnswer::continue_versions(const OfferAnswer& other) {
+  last_sent_version_ = std::max(last_sent_version_, other.last_sent_version_);
+}
+
 std::optional<std::uint64_t> origin_version(std::string_view sdp) {
   std::string_view rest = sdp;
   while (!rest.empty()) {

@@ -63,6 +63,8 @@ class OfferAnswer {
   /// Takes note of a body that leaves by another way than `offer` and `answer` (a preview of the
   /// answer in an unreliable 18x), so that versions stay right.
   void note_sent(std::string_view sdp);
+  /// The other's bodies carry the same o= line: its versions count here too.
+  void continue_versions(const OfferAnswer& other);
 
  private:
   std::optional<Agreed> current_;

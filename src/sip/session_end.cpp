@@ -80,7 +80,7 @@ void InviteSession::on_terminating_response(const ResponseArrived& event, TimePo
     auto dialog = take_dialog(response, preview);
     if (!dialog) return finish(ending.outcome, "bad 2xx", now);
     dialog_ = std::move(*dialog);
-    drop_forks();
+    drop_forks(now);
     acks_.send(*dialog_, AckContent{seed_.cseq, {}, {}}, flow_, now);
     sip::Ended outcome = ending.outcome;
     outcome.status = 0;

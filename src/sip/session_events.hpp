@@ -31,14 +31,17 @@ struct Progress {
   int code = 0;
   std::string reason;
   std::string remote_tag;  ///< Empty: the response began no dialog.
-  /// Not empty: a preview of the fork's answer (early media). It becomes the answer only with the
-  /// 2xx, which may bring another one.
+  /// Not empty: the fork's answer (early media). In a reliable response (RFC 3262) it is final;
+  /// else a preview, which becomes the answer only with the 2xx, and that may bring another one.
   std::string sdp;
 };
 
-/// The first 2xx to our INVITE. AnswerReceived or, without an offer of ours, OfferReceived follows.
+/// The first 2xx to our INVITE. AnswerReceived or, without an offer of ours, OfferReceived follows,
+/// unless the early dialog has agreed on everything already, by reliable responses, PRACK, UPDATE:
+/// then what held in that early dialog is the session.
 struct Answered {
   std::string remote_tag;
+  bool agreed_early = false;
 };
 
 /// A further fork appeared (`answered` false), or answered too late and was sent ACK and BYE.
@@ -47,13 +50,16 @@ struct Forked {
   bool answered = false;
 };
 
-enum class OfferVia : std::uint8_t { Invite, ReInvite, Update, AnswerTo2xx };
+enum class OfferVia : std::uint8_t { Invite, ReInvite, Update, AnswerTo2xx, Reliable18x, Prack };
 
 /// The peer offers. Due: accept (Invite) or answer_offer, else reject or reject_offer. AnswerTo2xx:
 /// a 2xx to our INVITE without an offer brought it; our answer leaves in the ACK, so be quick.
+/// Reliable18x: the same in an early dialog; our answer leaves in the PRACK.
 struct OfferReceived {
   OfferVia via = OfferVia::Invite;
   std::string sdp;
+  /// Of the early dialog of our INVITE that it came in; empty: the call's own dialog.
+  std::string remote_tag = {};
 };
 /// The peer's INVITE brings no offer; ours is due in the 2xx: accept (Invite) or answer_offer.
 struct OfferRequested {
@@ -122,6 +128,21 @@ struct InDialogRequest {
   MessagePtr request;
 };
 
+/// A reliable provisional response of ours is acknowledged: the caller is where it said.
+struct PrackReceived {};
+
+/// How a request of InviteSession::send_request ended.
+struct RequestAnswered {
+  std::uint32_t token = 0;
+  wire::Method method = wire::Method::Info;
+  int status = 0;  ///< 408 a timeout, 503 a dead flow (RFC 3261 §8.1.3.1), 487 the call is over.
+  std::string reason;
+  bool in_doubt = false;  ///< No answer came; the peer may have got it all the same.
+  MessagePtr response;    ///< nullptr if there was none.
+  bool flow_died = false;
+  std::uint32_t cseq = 0;  ///< Of the request that was answered.
+};
+
 /// The caller gave up before we answered; Ended follows.
 struct Cancelled {};
 
@@ -139,6 +160,6 @@ using SessionEvent =
     std::variant<DialogAdded, DialogRemoved, Progress, Answered, Forked, OfferReceived,
                  OfferRequested, OfferWithdrawn, AnswerReceived, AnswerMissing, AckReceived,
                  AckMissing, RefreshDone, RefreshFailed, CancelAnswered, LateAnswer, PeerMoved,
-                 InDialogRequest, Cancelled, Ended>;
+                 InDialogRequest, RequestAnswered, Cancelled, Ended, PrackReceived>;
 
 }  // namespace godwit::sip

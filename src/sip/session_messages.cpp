@@ -46,9 +46,17 @@ wire::MethodSet SessionConfig::default_allow() {
   wire::MethodSet allow;
   for (const wire::Method method :
        {wire::Method::Invite, wire::Method::Ack, wire::Method::Cancel, wire::Method::Bye,
-        wire::Method::Update, wire::Method::Options, wire::Method::Info})
+        wire::Method::Update, wire::Method::Options, wire::Method::Info, wire::Method::Message,
+        wire::Method::Notify, wire::Method::Refer})
     allow.insert(method);
   return allow;
+}
+
+std::optional<std::uint32_t> rseq_of(const wire::Message& response) {
+  const auto value = response.first(HeaderId::RSeq);
+  const auto number = value ? wire::parse_delta_seconds(*value) : std::nullopt;
+  if (!number || number->count() <= 0) return std::nullopt;
+  return static_cast<std::uint32_t>(number->count());
 }
 
 std::string sdp_of(const wire::Message& message) {
@@ -56,9 +64,14 @@ std::string sdp_of(const wire::Message& message) {
 }
 
 void InviteSession::add_identity(wire::DraftHeaders& headers, HeaderId software) const {
-  headers.emplace_back(HeaderId::Allow, config_.allow.to_string());
-  if (!config_.supported.empty())
-    headers.emplace_back(HeaderId::Supported, joined(config_.supported));
+  wire::MethodSet allow = config_.allow;
+  std::vector<std::string> supported = config_.supported;
+  if (config_.reliable != ExtensionUse::Off) {
+    allow.insert(wire::Method::Prack);
+    supported.emplace_back(kReliableTag);
+  }
+  headers.emplace_back(HeaderId::Allow, allow.to_string());
+  if (!supported.empty()) headers.emplace_back(HeaderId::Supported, joined(supported));
   if (!config_.user_agent.empty()) headers.emplace_back(software, config_.user_agent);
 }
 
@@ -72,6 +85,9 @@ wire::RequestDraft InviteSession::draft_invite(const InviteRequest& request) con
   draft.headers.emplace_back(HeaderId::To, seed_.remote_party);
   draft.headers.emplace_back(HeaderId::CallId, seed_.call_id);
   draft.headers.emplace_back(HeaderId::CSeq, std::to_string(seed_.cseq) + " INVITE");
+  // RFC 3262 §4: whoever insists says so in the INVITE.
+  if (config_.reliable == ExtensionUse::Required)
+    draft.headers.emplace_back(HeaderId::Require, std::string(kReliableTag));
   if (!request.replaces.empty()) draft.headers.emplace_back(HeaderId::Replaces, request.replaces);
   add_identity(draft.headers, HeaderId::UserAgent);
   draft.contact.wanted = true;
@@ -164,12 +180,26 @@ std::optional<std::pair<int, wire::DraftHeaders>> InviteSession::objection(
   std::vector<std::string> unsupported;
   for (const std::string_view tag : request.values(HeaderId::Require)) {
     const bool timer = wire::lex::iequals(tag, "timer") && session_timer_for_peer(request);
-    if (!timer && !has_tag(config_.supported, tag)) unsupported.emplace_back(tag);
+    // RFC 3262 §3 knows it in an INVITE only.
+    const bool reliable = wire::lex::iequals(tag, kReliableTag) &&
+                          config_.reliable != ExtensionUse::Off &&
+                          request.method() == wire::Method::Invite;
+    if (!timer && !reliable && !has_tag(config_.supported, tag)) unsupported.emplace_back(tag);
   }
   if (!unsupported.empty()) {
     wire::DraftHeaders headers;
     headers.emplace_back(HeaderId::Unsupported, joined(unsupported));
     return std::pair{420, std::move(headers)};
+  }
+  // RFC 3261 §21.4.15: a 421 "indicates that the UAS needs a particular extension", which it lists
+  // in Require.
+  if (config_.reliable == ExtensionUse::Required && request.method() == wire::Method::Invite &&
+      wire::to_tag_of(request).empty() &&
+      !wire::has_token(request, HeaderId::Supported, kReliableTag) &&
+      !wire::has_token(request, HeaderId::Require, kReliableTag)) {
+    wire::DraftHeaders headers;
+    headers.emplace_back(HeaderId::Require, std::string(kReliableTag));
+    return std::pair{421, std::move(headers)};
   }
   // §8.2.3. A body that the sender marks as optional may be ignored.
   const bool targets =

@@ -3,6 +3,8 @@
 // Small questions about messages that the parts of InviteSession share. Internal to sip.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +13,12 @@
 namespace godwit::sip {
 
 inline constexpr std::string_view kSdpType = "application/sdp";
+
+/// The option tag of RFC 3262.
+inline constexpr std::string_view kReliableTag = "100rel";
+
+/// RSeq (RFC 3262 §7.1), from 1 to 2³²-1; nullopt if missing or wrong.
+std::optional<std::uint32_t> rseq_of(const wire::Message& response);
 
 /// The body if it is SDP by its Content-Type, else empty.
 std::string sdp_of(const wire::Message& message);

@@ -49,8 +49,7 @@ void InviteSession::on_request(const RequestArrived& event, TimePoint now) {
     return refuse(event, why_not->first, std::move(why_not->second), now);
   if (method == Method::Invite) return on_peer_invite(event, *dialog, now);
   if (method == Method::Update) return on_peer_update(event, *dialog, now);
-  // PRACK acknowledges reliable provisional responses, of which we send none.
-  if (method == Method::Prack) return refuse(event, 481, {}, now);
+  if (method == Method::Prack) return on_peer_prack(event, now);
   if (!config_.allow.contains(method)) return refuse(event, 405, {}, now);
   if (open_requests_.size() == kMaxOpenRequests) return refuse(event, 503, {}, now);
   open_requests_.push_back(PeerRequest{event.transaction, event.request, event.flow});
@@ -73,7 +72,7 @@ void InviteSession::on_peer_invite(const RequestArrived& event, Dialog& dialog, 
   if (peer_request_ || owed_ack_) return refuse_for_now(event, now);
   // Whoever sends a re-INVITE has our 2xx: only its ACK was lost.
   confirm_without_ack(now);
-  take_offer(event, OfferVia::ReInvite, now);
+  take_offer(event, dialog, OfferVia::ReInvite, now);
 }
 
 void InviteSession::on_peer_update(const RequestArrived& event, Dialog& dialog, TimePoint now) {
@@ -85,33 +84,50 @@ void InviteSession::on_peer_update(const RequestArrived& event, Dialog& dialog, 
     if (moved) emit(PeerMoved{dialog.remote_target});
     return;
   }
-  if (dialog.phase == Dialog::Phase::Early) {
+  const OfferAnswer& exchange = exchange_in(dialog);
+  if (dialog.phase == Dialog::Phase::Early && !exchange.current()) {
     // RFC 3311 §5.1: the exchange that the INVITE began comes first, and without reliable
-    // provisional responses it cannot be complete before the 2xx.
-    return offer_answer_.awaits_answer() ? refuse(event, 491, {}, now) : refuse_for_now(event, now);
+    // provisional responses it cannot be complete before the 2xx. Nor must an INVITE that nobody
+    // has answered become a session behind the user's back.
+    return exchange.awaits_answer() ? refuse(event, 491, {}, now) : refuse_for_now(event, now);
   }
   if (peer_request_ || owed_ack_) return refuse_for_now(event, now);
-  // An INVITE that nobody has answered yet must not become a session behind the user's back: audio
-  // would leave a phone that rings.
-  if (std::holds_alternative<Incoming>(state_)) return refuse_for_now(event, now);
-  take_offer(event, OfferVia::Update, now);
+  take_offer(event, dialog, OfferVia::Update, now);
 }
 
-void InviteSession::take_offer(const RequestArrived& event, OfferVia via, TimePoint now) {
+OfferAnswer& InviteSession::exchange_in(const Dialog& dialog) {
+  for (Fork& fork : forks_) {
+    if (&fork.dialog == &dialog) return fork.offer_answer;
+  }
+  return offer_answer_;
+}
+
+void InviteSession::take_offer(const RequestArrived& event, Dialog& dialog, OfferVia via,
+                               TimePoint now) {
   std::string sdp = sdp_of(*event.request);
+  OfferAnswer& exchange = exchange_in(dialog);
+  const std::string tag = &exchange == &offer_answer_ ? std::string() : dialog.id.remote_tag;
   // RFC 3311 §5.2 and RFC 6337 §4: 491 while an offer of ours is open, 500 while one of the peer's.
-  if (offer_answer_.awaits_answer()) return refuse(event, 491, {}, now);
-  // The answer to our first offer, which chooses the dialog, comes before anything else.
-  if (offer_answer_.must_answer() || !dialog_) return refuse_for_now(event, now);
-  peer_request_ = PeerRequest{event.transaction, event.request, event.flow};
-  if (!sdp.empty() && offer_answer_.offer_received(sdp)) {
-    emit(OfferReceived{via, std::move(sdp)});
+  if (exchange.awaits_answer()) return refuse(event, 491, {}, now);
+  if (exchange.must_answer()) return refuse_for_now(event, now);
+  peer_request_ = PeerRequest{event.transaction, event.request, event.flow, tag};
+  if (!sdp.empty() && exchange.offer_received(sdp)) {
+    emit(OfferReceived{via, std::move(sdp), tag});
   } else {
     emit(OfferRequested{via});
   }
 }
 
-Result<void> InviteSession::answer_offer(std::string sdp, TimePoint now) {
+Result<void> InviteSession::answer_offer(std::string sdp, TimePoint now,
+                                         const std::string& early_tag) {
+  if (Fork* fork = early_tag.empty() ? nullptr : find_fork(early_tag);
+      fork != nullptr && fork->owed_prack) {
+    const std::uint32_t rseq = *fork->owed_prack;
+    fork->owed_prack.reset();
+    send_prack(early_tag, rseq, sdp, now);
+    offer_answer_.note_sent(sdp);
+    return fork->offer_answer.answer(std::move(sdp));
+  }
   if (owed_ack_) {
     OwedAck owed = std::move(*owed_ack_);
     owed_ack_.reset();
@@ -122,16 +138,23 @@ Result<void> InviteSession::answer_offer(std::string sdp, TimePoint now) {
   if (!peer_request_) return fail(ErrorCode::WrongState, "no offer of the peer's is open");
   const PeerRequest request = std::move(*peer_request_);
   peer_request_.reset();
-  const bool offers = !offer_answer_.must_answer();
+  Fork* fork = request.fork.empty() ? nullptr : find_fork(request.fork);
+  OfferAnswer& exchange = fork == nullptr ? offer_answer_ : fork->offer_answer;
+  const bool offers = !exchange.must_answer();
   if (auto sent = answer(request, 200, sdp, now); !sent) {
-    offer_answer_.roll_back();
+    exchange.roll_back();
     return sent;
   }
-  static_cast<void>(offers ? offer_answer_.offer(std::move(sdp))
-                           : offer_answer_.answer(std::move(sdp)));
+  if (fork != nullptr) offer_answer_.note_sent(sdp);
+  static_cast<void>(offers ? exchange.offer(std::move(sdp)) : exchange.answer(std::move(sdp)));
   // RFC 6141 §4.6: the remote target moves when the request is accepted, not before.
-  target_may_have_moved(dialog_->refresh_target(*request.request));
+  if (fork != nullptr) {
+    fork->dialog.refresh_target(*request.request);
+  } else if (request.request->method() != Method::Prack) {
+    target_may_have_moved(dialog_->refresh_target(*request.request));
+  }
   if (request.request->method() == Method::Invite) await_ack(request, offers, now);
+  after_prack(now);
   return {};
 }
 
@@ -140,6 +163,7 @@ Result<void> InviteSession::reject_offer(int code, TimePoint now) {
   if (code < 300 || code > 699)
     return fail(ErrorCode::InvalidArgument, "no failure response: " + std::to_string(code));
   close_peer_request(code, now);
+  after_prack(now);
   return {};
 }
 
@@ -147,20 +171,14 @@ void InviteSession::close_peer_request(int code, TimePoint now) {
   if (!peer_request_) return;
   const PeerRequest request = std::move(*peer_request_);
   peer_request_.reset();
-  if (offer_answer_.must_answer()) offer_answer_.roll_back();
+  Fork* fork = request.fork.empty() ? nullptr : find_fork(request.fork);
+  OfferAnswer& exchange = fork == nullptr ? offer_answer_ : fork->offer_answer;
+  if (exchange.must_answer()) exchange.roll_back();
   static_cast<void>(answer(request, code, {}, now));
 }
 
 Result<void> InviteSession::respond(ServerTransactionId transaction, int code, TimePoint now) {
-  const auto open =
-      std::find_if(open_requests_.begin(), open_requests_.end(),
-                   [&](const PeerRequest& r) { return r.transaction == transaction; });
-  if (open == open_requests_.end()) return fail(ErrorCode::NotFound, "no such request");
-  if (code < 200 || code > 699)
-    return fail(ErrorCode::InvalidArgument, "no final response: " + std::to_string(code));
-  const PeerRequest request = std::move(*open);
-  open_requests_.erase(open);
-  return answer(request, code, {}, now);
+  return respond(transaction, code, {}, now);
 }
 
 void InviteSession::on_peer_bye(const RequestArrived& event, Dialog& dialog, TimePoint now) {

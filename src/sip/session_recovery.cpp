@@ -2,6 +2,8 @@
 //
 // InviteSession: the operations that a recovery uses after an address change. What is done when is
 // not decided here.
+#include <utility>
+
 #include "sip/invite_session.hpp"
 #include "sip/session_messages.hpp"
 #include "wire/sip/builder.hpp"
@@ -35,6 +37,8 @@ void InviteSession::move_flow(const Flow& flow, const std::string& contact) {
 }
 
 void InviteSession::abandon_pending(TimePoint now) {
+  // In an INVITE that is given up nobody needs to hear of its provisional responses any more.
+  if (!std::holds_alternative<Outgoing>(state_)) repeat_pracks(now);
   if (local_refresh_) {
     LocalRefresh refresh = std::move(*local_refresh_);
     local_refresh_.reset();
@@ -50,7 +54,12 @@ void InviteSession::abandon_pending(TimePoint now) {
     const bool offered = outgoing->request.offer.has_value();
     unknown_ = Unknown{
         outgoing->transaction, {}, seed_.cseq, std::move(outgoing->credentials), offered, true};
-    if (offered) offer_answer_.abandon();
+    if (offered) {
+      offer_answer_.abandon();
+      for (Fork& fork : forks_) fork.offer_answer.abandon();
+    }
+    for (const Prack& prack : std::exchange(pracks_, {}))
+      context_.transactions.detach(prack.transaction, now);
     Terminating ending;
     ending.outcome = sip::Ended{0, "abandoned on a dead path", EndedBy::Network};
     enter(std::move(ending), "abandoned");
@@ -86,9 +95,13 @@ void InviteSession::on_detached_answer(const DetachedAnswerArrived& event, TimeP
   const std::string tag(wire::to_tag_of(response));
   if (!cseq || tag.empty() || std::holds_alternative<Finished>(state_)) return;
   const bool initial = unknown_ && unknown_->initial && unknown_->cseq == cseq->number && !dialog_;
+  const bool of_first_invite = !seed_.call_id.empty() && seed_.cseq == cseq->number;
   if (!initial) {
     // A re-INVITE's, or a further retransmission: the ACK is all that it is due.
     if (acks_.repeat(tag, cseq->number, flow_, now)) return;
+    // RFC 3261 §13.2.2.4: a second fork has answered the INVITE that was given up, after the first.
+    if (of_first_invite && dialog_ && dialog_->id.remote_tag != tag)
+      return release_fork(response, now);
     if (!dialog_ || dialog_->id.remote_tag != tag) return;
     acks_.send(*dialog_, AckContent{cseq->number, {}, {}}, flow_, now);
     return emit(LateAnswer{false, sdp_of(response)});
@@ -120,6 +133,8 @@ Result<void> InviteSession::adopt(const std::string& remote_tag, TimePoint now) 
   for (auto fork = forks_.begin(); fork != forks_.end(); ++fork) {
     if (fork->dialog.id.remote_tag != remote_tag) continue;
     Dialog dialog = std::move(fork->dialog);
+    fork->offer_answer.continue_versions(offer_answer_);
+    offer_answer_ = std::move(fork->offer_answer);
     forks_.erase(fork);
     dialog.phase = Dialog::Phase::Confirmed;
     confirm_adopted(std::move(dialog), "adopted", now);
@@ -137,7 +152,7 @@ void InviteSession::release_forks(TimePoint now) {
     static_cast<void>(send(fork.dialog.make_request(wire::Method::Bye), attempt, nullptr, now));
     acks_.stop(fork.dialog.id.remote_tag);
   }
-  drop_forks();
+  drop_forks(now);
 }
 
 void InviteSession::resend_ack(TimePoint now) {

@@ -18,7 +18,8 @@ Result<void> InviteSession::can_refresh(wire::Method method, bool with_offer) co
   if (local_refresh_) return fail(ErrorCode::WrongState, "our own refresh is pending");
   // RFC 3261 §14.1, RFC 3311 §5.1: an early dialog has an INVITE pending by its nature, and the
   // exchange that it began.
-  if ((invite || with_offer) && dialog_->phase == Dialog::Phase::Early)
+  if (dialog_->phase == Dialog::Phase::Early &&
+      (invite || (with_offer && (!offer_answer_.current() || unpracked_))))
     return fail(ErrorCode::WrongState, "the call is not answered yet");
   if (invite) {
     if (owed_ack_) return fail(ErrorCode::WrongState, "an offer of the peer's waits for us");

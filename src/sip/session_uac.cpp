@@ -52,14 +52,14 @@ void InviteSession::on_invite_response(const ResponseArrived& event, TimePoint n
   const wire::Message& response = *event.response;
   const int status = response.status();
   auto& outgoing = std::get<Outgoing>(state_);
-  if (status < 200) return on_provisional(response);
+  if (status < 200) return on_provisional(response, now);
   if (status < 300) return on_answered(event, now);
 
   if (status == 401 || status == 407) {
     if (has_new_credentials(event, outgoing.attempt)) {
       // RFC 3261 §8.1.3.5: the same Call-ID, To and From, and the next CSeq number. Early dialogs
       // have ended with the final response.
-      drop_forks();
+      drop_forks(now);
       ++seed_.cseq;
       Outgoing again = std::move(outgoing);
       if (auto sent = send_invite(std::move(again), now); !sent)
@@ -70,7 +70,7 @@ void InviteSession::on_invite_response(const ResponseArrived& event, TimePoint n
   finish(sip::Ended{status, std::string(response.reason()), EndedBy::Peer}, "INVITE rejected", now);
 }
 
-void InviteSession::on_provisional(const wire::Message& response) {
+void InviteSession::on_provisional(const wire::Message& response, TimePoint now) {
   auto& outgoing = std::get<Outgoing>(state_);
   if (!outgoing.provisional) {
     outgoing.provisional = true;
@@ -83,10 +83,8 @@ void InviteSession::on_provisional(const wire::Message& response) {
   const std::string tag(wire::to_tag_of(response));
   std::string sdp = sdp_of(response);
   if (!tag.empty()) {
-    const auto known = std::find_if(forks_.begin(), forks_.end(), [&](const Fork& fork) {
-      return fork.dialog.id.remote_tag == tag;
-    });
-    if (known != forks_.end()) {
+    if (Fork* known = find_fork(tag)) {
+      if (!take_reliable(*known, response, sdp, now)) return;
       known->dialog.refresh_target(response);
       if (!sdp.empty()) known->preview = sdp;
     } else if (forks_.size() < kMaxForks) {
@@ -94,8 +92,14 @@ void InviteSession::on_provisional(const wire::Message& response) {
         const bool first = forks_.empty();
         emit(DialogAdded{dialog->id});
         if (!first) emit(Forked{dialog->id, false});
-        forks_.push_back(Fork{std::move(*dialog), sdp});
+        forks_.push_back(Fork{std::move(*dialog), {}, offer_answer_, {}, {}});
+        static_cast<void>(take_reliable(forks_.back(), response, sdp, now));
+        forks_.back().preview = sdp;
       }
+    }
+    if (const Fork* fork = find_fork(tag); fork != nullptr && fork->owed_prack && !sdp.empty()) {
+      emit(Progress{response.status(), std::string(response.reason()), tag, {}});
+      return emit(OfferReceived{OfferVia::Reliable18x, std::move(sdp), tag});
     }
   }
   emit(Progress{response.status(), std::string(response.reason()), tag, std::move(sdp)});
@@ -107,6 +111,10 @@ Result<Dialog> InviteSession::take_dialog(const wire::Message& response, std::st
     if (fork->dialog.id.remote_tag != tag) continue;
     Dialog dialog = std::move(fork->dialog);
     preview = std::move(fork->preview);
+    // What was agreed in this early dialog is what the session begins with.
+    fork->offer_answer.continue_versions(offer_answer_);
+    offer_answer_ = std::move(fork->offer_answer);
+    if (peer_request_ && peer_request_->fork == tag) peer_request_->fork.clear();
     forks_.erase(fork);
     dialog.confirm(response);
     return dialog;
@@ -131,10 +139,22 @@ void InviteSession::on_answered(const ResponseArrived& event, TimePoint now) {
   OwedAck ack{seed_.cseq, std::move(outgoing.credentials)};
   dialog_ = std::move(*dialog);
   dialog_->local_contact = contact_;
-  drop_forks();
+  drop_forks(now);
   drop_limit();
   enter(Confirmed{}, "2xx to INVITE");
-  emit(Answered{dialog_->id.remote_tag});
+  const bool agreed_early = offer_answer_.current().has_value();
+  emit(Answered{dialog_->id.remote_tag, agreed_early});
+  if (agreed_early || offer_answer_.must_answer()) {
+    // RFC 3261 §13.2.1: "any session descriptions in any subsequent responses" are ignored. An
+    // offer of a reliable response that still waits for us is answered in the ACK, for the peer has
+    // not waited for the PRACK.
+    if (!agreed_early && !peer_request_) {
+      owed_ack_ = std::move(ack);
+      return;
+    }
+    return acks_.send(*dialog_, AckContent{ack.invite_cseq, {}, std::move(ack.credentials)}, flow_,
+                      now);
+  }
   std::string sdp = sdp_of(response);
   // RFC 6337 §3.1.1: without a body in the 2xx, what the unreliable 18x said is the answer.
   if (sdp.empty() && offered) sdp = std::move(preview);
@@ -186,7 +206,8 @@ void InviteSession::release_fork(const wire::Message& response, TimePoint now) {
   if (!std::holds_alternative<Finished>(state_)) emit(Forked{dialog->id, true});
 }
 
-void InviteSession::drop_forks() {
+void InviteSession::drop_forks(TimePoint now) {
+  if (peer_request_ && !peer_request_->fork.empty()) close_peer_request(481, now);
   for (const Fork& fork : forks_) emit(DialogRemoved{fork.dialog.id});
   forks_.clear();
 }

@@ -62,19 +62,42 @@ Result<void> InviteSession::progress(int code, const std::string& sdp, TimePoint
   if (incoming == nullptr) return fail(ErrorCode::WrongState, "no unanswered call");
   if (code <= 100 || code >= 200)
     return fail(ErrorCode::InvalidArgument, "no provisional response: " + std::to_string(code));
-  if (auto sent = answer(incoming->invite, code, sdp, now); !sent) return sent;
-  if (!sdp.empty()) offer_answer_.note_sent(sdp);
+  if (sdp.empty() && progress_needs_sdp())
+    return fail(ErrorCode::WrongState, "the provisional response must bring our offer");
+  const std::string body = agreed_early() ? std::string() : sdp;
+  if (progress_is_reliable(!body.empty())) return send_reliable(QueuedProgress{code, body}, now);
+  if (!body.empty() && !offer_answer_.must_answer())
+    return fail(ErrorCode::WrongState, "an offer needs a reliable response");  // RFC 3261 §13.2.1
+  if (auto sent = answer(incoming->invite, code, body, now); !sent) return sent;
+  if (!body.empty()) offer_answer_.note_sent(body);
   return {};
 }
 
 Result<void> InviteSession::accept(std::string sdp, TimePoint now) {
   const auto* incoming = std::get_if<Incoming>(&state_);
   if (incoming == nullptr) return fail(ErrorCode::WrongState, "no unanswered call");
-  const PeerRequest invite = incoming->invite;
-  const bool offers = !offer_answer_.must_answer();
+  // RFC 3262 §3: with a session description in a reliable response without PRACK the UAS "MUST NOT
+  // send a 2xx"; nor while an offer of a PRACK or UPDATE waits.
+  if (peer_request_ || (unpracked_ && !unpracked_->response.sdp.empty())) {
+    held_accept_ = std::move(sdp);
+    return {};
+  }
+  return send_accept(std::move(sdp), now);
+}
+
+Result<void> InviteSession::send_accept(std::string sdp, TimePoint now) {
+  const PeerRequest invite = std::get<Incoming>(state_).invite;
+  const bool agreed = agreed_early();
+  const bool offers = !agreed && !offer_answer_.must_answer();
+  // RFC 6337 §2.1: after the answer in a reliable response the 2xx brings none.
+  if (agreed) sdp.clear();
   if (auto sent = answer(invite, 200, sdp, now); !sent) return sent;
-  static_cast<void>(offers ? offer_answer_.offer(std::move(sdp))
-                           : offer_answer_.answer(std::move(sdp)));
+  if (!agreed) {
+    static_cast<void>(offers ? offer_answer_.offer(std::move(sdp))
+                             : offer_answer_.answer(std::move(sdp)));
+  }
+  stop_reliable();
+  queued_progress_.clear();
   dialog_->phase = Dialog::Phase::Confirmed;
   drop_limit();
   enter(Answering{}, "2xx sent");

@@ -60,6 +60,13 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
     account->first_hop = *proxy;
     account->route_set.push_back("<" + proxy->domain_uri() + ";lr>");
   }
+  const CallPolicy& calls = config.calls;
+  if (calls.min_session_expires < std::chrono::seconds(90) ||
+      calls.session_expires < calls.min_session_expires ||
+      calls.session_expires > std::chrono::hours(24)) {
+    return fail(ErrorCode::InvalidArgument,
+                "session_expires is from min_session_expires (90 s or more, RFC 4028 §4) to a day");
+  }
   account->server = account->first_hop.endpoint();
   account->wants_registration = config.register_on_add;
 

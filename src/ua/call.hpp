@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +36,13 @@ struct RefreshWish {
   bool hold_changed = false;
   bool recovery = false;
   bool any() const { return hold_changed || recovery; }
+};
+
+/// Digits of one command, on their way one by one.
+struct DtmfRow {
+  RequestId request;
+  std::string digits;
+  std::size_t sent = 0;  ///< Answered with 2xx.
 };
 
 struct Call {
@@ -74,6 +83,13 @@ struct Call {
   bool suspended = false;     ///< No path; waits for one until the recovery deadline.
   std::string peer_offer;     ///< The offer of the INVITE, until it is answered.
   bool offer_wanted = false;  ///< The INVITE came without an offer: ours goes in the 2xx.
+  /// The provisional response with early media that is wanted; waits for its media path.
+  std::optional<int> progress_wanted;
+  /// The path that an answer in an unreliable provisional response told of.
+  std::optional<media::PathId> early_path;
+  /// What each early dialog of our INVITE has agreed on or previewed, by its remote tag.
+  std::map<std::string, AgreedAudio> early_agreed;
+  bool early_update = false;  ///< An UPDATE that only moves the target is on its way.
 
   // Signalling path.
   std::optional<mobility::Path> path;
@@ -114,6 +130,9 @@ struct Call {
   bool repaired = false;  ///< The one repair offer of this generation has been made.
   bool wait_for_registration = false;
   TimerId deadline;  ///< While suspended.
+
+  std::deque<DtmfRow> dtmf;  ///< Rows of digits, the first one on its way.
+  bool dtmf_in_flight = false;
 
   /// What our side wants of the audio, given hold on either side.
   MediaDirection wanted_direction() const;

@@ -30,11 +30,13 @@ void Core::Impl::make_session(Call& call) {
   // A dialog of its own is an SDP session of its own, whose versions start anew.
   call.origin.session_id = random_.next() >> 33U;  // RFC 8866 §5.2: a number that many can read.
   call.sent.reset();
+  call.early_agreed.clear();
   sip::SessionConfig session;
   session.local_uri = account.aor.uri();
   session.display_name = account.config.display_name;
   session.route_set = account.route_set;
   session.user_agent = config_.user_agent;
+  session.reliable = account.config.calls.reliable_provisional;
   call.session_number = ++last_session_;
   sessions_[call.session_number] = call.id;
   call.session = std::make_unique<sip::InviteSession>(
@@ -82,6 +84,13 @@ Result<void> Core::Impl::ring(CallId id, TimePoint now) {
   if (!call) return tl::unexpected<Error>(call.error());
   if ((*call)->state != CallState::Incoming) {
     return fail(ErrorCode::WrongState, "only an incoming call can be made to ring");
+  }
+  if ((*call)->session->progress_needs_sdp()) {
+    // The caller wants our offer in the first response (RFC 3262 with an INVITE that had none).
+    (*call)->progress_wanted = 180;
+    touch(id);
+    settle(now);
+    return {};
   }
   const auto rung = (*call)->session->ring(now);
   if (rung) set_state(**call, CallState::Ringing, 180, "ringing here");
@@ -150,7 +159,10 @@ void Core::Impl::shut_down(TimePoint now) {
   for (const auto& [id, call] : calls_) {
     if (call->state != CallState::Ended) end_call(*call, "the user agent shuts down", now);
   }
-  for (const auto& [id, account] : accounts_) stop_registration(*account, now);
+  for (const auto& [id, account] : accounts_) {
+    end_usages_of(id, now);
+    stop_registration(*account, now);
+  }
   settle(now);
 }
 
@@ -201,8 +213,10 @@ void Core::Impl::advance(Call& call, TimePoint now) {
     start_outgoing(call, now);
   } else {
     if (call.move_pending) move_session(call, now);
+    if (call.progress_wanted) send_progress(call, now);
     if (call.answering) answer_incoming(call, now);
     if (call.wish.any()) refresh_if_wanted(call, now);
+    if (!call.dtmf.empty()) send_next_digit(call, now);
   }
   drain(call, now);
 }
@@ -270,6 +284,7 @@ void Core::Impl::leave_start(Call& call) {
 }
 
 void Core::Impl::answer_incoming(Call& call, TimePoint now) {
+  if (accept_early(call, now)) return;
   // A move under way brings another path to put into the answer.
   MediaPath* path = call.next_media ? &*call.next_media : &*call.media;
   if (path->failed) {
@@ -283,6 +298,14 @@ void Core::Impl::answer_incoming(Call& call, TimePoint now) {
     instruct(call, media::ClosePath{call.media->id, {}});
     call.media = std::exchange(call.next_media, std::nullopt);
     path = &*call.media;
+  }
+  if (call.early_path == path->id && call.sent && call.agreed) {
+    // RFC 3261 §13.2.1: what the unreliable response previewed must be exactly the answer.
+    if (call.session->accept(wire::to_string(*call.sent), now)) {
+      set_state(call, CallState::Confirmed, 200, "answered here");
+      schedule(call, CallTimer::Unproven, now + kUnprovenAudio);
+    }
+    return;
   }
   const std::uint64_t version = call.session->offer_answer().next_version();
   if (call.offer_wanted) {
@@ -315,7 +338,8 @@ void Core::Impl::answer_incoming(Call& call, TimePoint now) {
 }
 
 void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
-  if (call.refresh_in_flight || call.move_pending || call.state != CallState::Confirmed) return;
+  const bool early = call.state != CallState::Confirmed;
+  if (call.refresh_in_flight || call.move_pending || (early && !can_update_early(call))) return;
   if (call.refresh_not_before) {
     if (now < *call.refresh_not_before) return;
     call.refresh_not_before.reset();
@@ -327,9 +351,11 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
   if (call.reroute) return;  // Another way is being looked up.
   const MediaPath* path = call.next_media ? &*call.next_media : &*call.media;
   if (!path->rtp) return;  // PathOpened or PathFailed brings us back here.
-  if (!call.session->can_refresh(wire::Method::Invite, true)) return;
+  const wire::Method method = early ? wire::Method::Update : wire::Method::Invite;
+  if (!call.session->can_refresh(method, true)) return;
   const Account& account = *accounts_.at(call.account);
   sip::RefreshRequest refresh;
+  refresh.method = method;
   refresh.flow = call.session->flow();
   refresh.contact = account.contact(refresh.flow.local);
   if (call.wish.recovery) refresh.timers = account.recovery_timers();

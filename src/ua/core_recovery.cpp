@@ -196,7 +196,7 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
   call->refusals = 0;
   call->repaired = false;
   move_media(*call, row, change);
-  if (call->state == CallState::Confirmed) {
+  if (call->state == CallState::Confirmed || can_update_early(*call)) {
     call->wish.recovery = true;
   } else {
     // Not answered yet: the answer itself will tell where we are.
@@ -298,7 +298,9 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
   }
   call.session->move_flow(*flow, account.contact(flow->local));
   if (old_is_dead && old != listener) {
-    if (call.session->refresh_pending()) {
+    if (call.session->prack_pending() && !call.session->refresh_pending()) {
+      call.session->abandon_pending(now);
+    } else if (call.session->refresh_pending()) {
       call.session->abandon_pending(now);
       // Its wishes are not fulfilled; the next offer carries them too.
       call.refresh_in_flight = false;
@@ -306,11 +308,13 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
       call.in_flight = {};
     }
     if (call.session->ack_is_fresh(now)) call.session->resend_ack(now);
+    if (!call.outgoing && call.state != CallState::Confirmed) tell_early_target(call, now);
   }
   remotes_changed_ = true;
 }
 
 void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed, TimePoint now) {
+  if (std::exchange(call.early_update, false)) return;  // The answer will tell where we are.
   call.refresh_in_flight = false;
   call.open_offer.reset();
   const RefreshWish carried = std::exchange(call.in_flight, {});
@@ -354,6 +358,11 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
         break;
       default: break;
     }
+  }
+  if (call.state != CallState::Confirmed) {
+    // An UPDATE of a call that is not answered yet: the refresh after the answer brings it.
+    if (for_recovery) recovery_->call_moved_without_refresh(call.id);
+    return;
   }
   if (!carried.recovery) {
     // RFC 3261 §14.1: a rejected re-INVITE leaves the session as it was, but these end the dialog
@@ -461,6 +470,8 @@ void Core::Impl::close_unused_listeners() {
       return path && *path == listener->path;
     };
     const bool used =
+        std::any_of(usages_.begin(), usages_.end(),
+                    [&](const auto& entry) { return on_path(entry.second->path); }) ||
         std::any_of(accounts_.begin(), accounts_.end(),
                     [&](const auto& entry) { return on_path(entry.second->path); }) ||
         std::any_of(calls_.begin(), calls_.end(), [&](const auto& entry) {

@@ -70,7 +70,10 @@ void Core::Impl::on_session_event(Call& call, const sip::SessionEvent& event, Ti
     on_refresh_failed(call, *failed, now);
   } else if (const auto* request = std::get_if<sip::InDialogRequest>(&event)) {
     on_in_dialog_request(call, *request, now);
-  } else if (std::get_if<sip::AckReceived>(&event) != nullptr) {
+  } else if (const auto* own = std::get_if<sip::RequestAnswered>(&event)) {
+    on_own_request_answered(call, *own, now);
+  } else if (std::get_if<sip::AckReceived>(&event) != nullptr ||
+             std::get_if<sip::PrackReceived>(&event) != nullptr) {
     on_peer_proven(call);
   } else if (std::get_if<sip::PeerMoved>(&event) != nullptr) {
     remotes_changed_ = true;
@@ -82,8 +85,9 @@ void Core::Impl::on_session_event(Call& call, const sip::SessionEvent& event, Ti
     if (!call_again(call, *ended, now) && !call_next_server(call, *ended, now)) {
       finish_call(call, ended->status, ours ? call.end_reason : ended->reason);
     }
-  } else if (std::get_if<sip::Answered>(&event) != nullptr) {
+  } else if (const auto* answered = std::get_if<sip::Answered>(&event)) {
     remotes_changed_ = true;  // The dialog's next hop may be another one.
+    on_answered(call, *answered, now);
   }
   // AckMissing, Forked, CancelAnswered, LateAnswer and Cancelled need nothing here:
   // the session acts on them itself, and Ended follows where the call is over.
@@ -95,6 +99,7 @@ void Core::Impl::on_progress(Call& call, const sip::Progress& event) {
     const auto agreed = answer ? read_answer(*call.open_offer, *answer)
                                : Result<AgreedAudio>(tl::unexpected<Error>(answer.error()));
     if (agreed) {
+      call.early_agreed[event.remote_tag] = *agreed;  // The session tells of kMaxForks at most.
       apply_agreed(call, *agreed, call.media->id);
       set_state(call, CallState::EarlyMedia, event.code, event.reason);
       return;
@@ -120,6 +125,8 @@ void Core::Impl::on_answer(Call& call, const std::string& sdp, TimePoint now) {
   }
   apply_agreed(call, *agreed, call.offered_path.value_or(call.media->id));
   commit_offered_path(call);
+  // The answer to an offer of ours in a reliable 18x: the call itself is not answered yet.
+  if (!call.outgoing && call.session->state() == sip::SessionState::Incoming) return;
   if (call.state != CallState::Confirmed) {
     set_state(call, CallState::Confirmed, 200, call.outgoing ? "answered" : "answered here");
   }
@@ -144,11 +151,13 @@ void Core::Impl::on_offer(Call& call, const sip::OfferReceived& offer, TimePoint
     }
     return;
   }
-  if (const auto sent = call.session->answer_offer(wire::to_string(answer->description), now);
+  if (const auto sent =
+          call.session->answer_offer(wire::to_string(answer->description), now, offer.remote_tag);
       !sent) {
     log_.warn("ua", "an offer could not be answered: " + sent.error().detail);
     return;
   }
+  if (!offer.remote_tag.empty()) call.early_agreed[offer.remote_tag] = answer->agreed;
   call.sent = answer->description;
   call.offered_path = path.id;
   apply_agreed(call, answer->agreed, path.id);
@@ -156,6 +165,7 @@ void Core::Impl::on_offer(Call& call, const sip::OfferReceived& offer, TimePoint
 }
 
 void Core::Impl::on_refresh_done(Call& call, const sip::RefreshDone& done, TimePoint now) {
+  if (std::exchange(call.early_update, false)) return;
   call.refresh_in_flight = false;
   const bool for_recovery = std::exchange(call.in_flight, {}).recovery;
   call.refusals = 0;
@@ -166,19 +176,6 @@ void Core::Impl::on_refresh_done(Call& call, const sip::RefreshDone& done, TimeP
   if (recovery_->awaits_audio(call.id)) {
     schedule(call, CallTimer::Proof, now + kProofWait);
   }
-}
-
-void Core::Impl::on_in_dialog_request(Call& call, const sip::InDialogRequest& request,
-                                      TimePoint now) {
-  const wire::Message& message = *request.request;
-  int status = 405;
-  if (message.method() == wire::Method::Options) status = 200;
-  // RFC 6086 §4.2.2: an INFO without an Info-Package is an old usage; an empty one asks whether the
-  // dialog lives.
-  if (message.method() == wire::Method::Info) status = message.body().empty() ? 200 : 415;
-  // No subscription of ours can be meant (RFC 6665 §4.1.3).
-  if (message.method() == wire::Method::Notify) status = 481;
-  (void)call.session->respond(request.transaction, status, now);
 }
 
 }  // namespace godwit::ua

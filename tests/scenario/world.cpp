@@ -93,7 +93,7 @@ MiniServerConfig World::server_config() const {
 }
 
 MockPeerConfig World::peer_config() const {
-  MockPeerConfig config;
+  MockPeerConfig config = stage.peer;
   config.local = {peer_address(), 5060};
   config.server = {server_address(), 5060};
   config.latch_after = stage.latch_after;
@@ -108,6 +108,7 @@ AccountConfig World::account_config() const {
   config.password = "wonderland";
   config.expires = stage.expires;
   config.ip_change.recovery_deadline = stage.recovery_deadline;
+  config.calls = stage.calls;
   return config;
 }
 

@@ -54,6 +54,8 @@ struct Stage {
   Duration recovery_deadline = seconds(64);
   UserAgentConfig ua;
   MiniServerConfig server;  ///< Its addresses and users are filled in.
+  MockPeerConfig peer;      ///< The same.
+  CallPolicy calls;         ///< Of the phone's account.
   testing::PhoneTiming timing;
 };
 
