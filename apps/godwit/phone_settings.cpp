@@ -138,6 +138,54 @@ Result<LogLevel> parse_log_level(const std::string& text) {
   return must_be("trace, debug, info, warn or error", text);
 }
 
+Result<TransportChoice> parse_transport(const std::string& text) {
+  if (text == "auto") return TransportChoice::Auto;
+  if (text == "udp") return TransportChoice::Udp;
+  if (text == "tcp") return TransportChoice::Tcp;
+  if (text == "tls") return TransportChoice::Tls;
+  return must_be("auto, udp, tcp or tls", text);
+}
+
+Result<MptcpMode> parse_mptcp(const std::string& text) {
+  if (text == "auto") return MptcpMode::Auto;
+  if (text == "on") return MptcpMode::On;
+  if (text == "off") return MptcpMode::Off;
+  return must_be("auto, on or off", text);
+}
+
+void PhoneFlags::add_transport_flags() {
+  AccountConfig& account = settings_.account;
+  UserAgentConfig& agent = settings_.agent;
+  table_.text(
+      "transport", "NAME",
+      "To the first hop: udp, tcp, tls, or auto: as the URI says, else udp, and tcp for what "
+      "is too large for it [auto]",
+      into(account.transport, parse_transport));
+  table_.path("tls-ca", "PATH",
+              "Trusted certificates in PEM: a file, or a folder of hashed names [the system's]",
+              &agent.tls.ca_file);
+  table_.path("tls-certificate", "FILE",
+              "Our own certificate chain in PEM: to accept TLS, and for servers that ask for one",
+              &agent.tls.certificate);
+  table_.path("tls-key", "FILE", "The private key of --tls-certificate in PEM, without a password",
+              &agent.tls.private_key);
+  table_.choice("tls-verify",
+                "Verify the server's certificate and name (--no-tls-verify: for experiments only)",
+                &agent.tls.verify_server);
+  const auto port = [](std::optional<std::uint16_t>& target) {
+    return [&target](std::int64_t value) { target = static_cast<std::uint16_t>(value); };
+  };
+  table_.number("listen-tcp", "N", "Accept TCP connections on this port; 0: any [none]", 0, 65'535,
+                port(agent.listen_tcp));
+  table_.number("listen-tls", "N", "Accept TLS connections on this port; 0: any [none]", 0, 65'535,
+                port(agent.listen_tls));
+  table_.text(
+      "mptcp", "MODE",
+      "Multipath TCP for the connections we open: auto (where the kernel has it), on or off "
+      "[auto]",
+      into(agent.mptcp, parse_mptcp));
+}
+
 PhoneFlags::PhoneFlags(CLI::App& command) {
   AccountConfig& account = settings_.account;
   UserAgentConfig& agent = settings_.agent;
@@ -198,6 +246,7 @@ PhoneFlags::PhoneFlags(CLI::App& command) {
   table_.number(
       "sip-port", "N", "UDP port for SIP, 0 to 65535; 0: any [0]", 0, 65'535,
       [&agent](std::int64_t value) { agent.sip_port = static_cast<std::uint16_t>(value); });
+  add_transport_flags();
   table_.choice("auto-answer", "Answer every call at once", &settings_.auto_answer);
   table_.choice("latch", "Send audio to where the other side's audio comes from",
                 &agent.media.latch);
@@ -228,11 +277,37 @@ Result<PhoneSettings> PhoneFlags::take() {
   }
   if (auto taken = table_.take_flags(); !taken) return tl::unexpected(taken.error());
   if (auto taken = take_password(); !taken) return tl::unexpected(taken.error());
+  if (auto good = check_transport(); !good) return tl::unexpected(good.error());
   if (settings_.account.aor.empty()) {
     return fail(ErrorCode::InvalidArgument,
                 "--account is needed, e.g. --account sip:alice@192.0.2.1");
   }
   return settings_;
+}
+
+Result<void> PhoneFlags::check_transport() {
+  TlsConfig& tls = settings_.agent.tls;
+  struct stat status {};
+  if (::stat(tls.ca_file.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
+    tls.ca_path = std::exchange(tls.ca_file, {});
+  }
+  for (const auto& [flag, file] :
+       {std::pair<const char*, const std::string&>{"tls-ca", tls.ca_file},
+        {"tls-certificate", tls.certificate},
+        {"tls-key", tls.private_key}}) {
+    if (!file.empty() && ::access(file.c_str(), R_OK) != 0) {
+      return fail(ErrorCode::Io, fmt::format("--{} must name a file that can be read: {}: {}", flag,
+                                             quoted(file), std::strerror(errno)));
+    }
+  }
+  if (tls.certificate.empty() != tls.private_key.empty()) {
+    return fail(ErrorCode::InvalidArgument,
+                "--tls-certificate and --tls-key: give both or neither");
+  }
+  if (settings_.agent.listen_tls && tls.certificate.empty()) {
+    return fail(ErrorCode::InvalidArgument, "--listen-tls needs --tls-certificate and --tls-key");
+  }
+  return {};
 }
 
 Result<void> PhoneFlags::take_password() {

@@ -43,7 +43,9 @@ class PhoneFlags {
   Result<PhoneSettings> take();
 
  private:
+  void add_transport_flags();
   Result<void> take_password();
+  Result<void> check_transport();
 
   PhoneSettings settings_;
   SettingTable table_;

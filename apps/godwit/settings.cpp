@@ -79,8 +79,9 @@ Result<void> check_sip_uri(const std::string& text, bool with_user) {
     return fail(ErrorCode::InvalidArgument,
                 fmt::format("must look like {}, not {}", shape, quoted(text)));
   };
-  if (text.rfind("sip:", 0) != 0) return wrong();
-  std::string_view rest = std::string_view(text).substr(4);
+  const bool secure = text.rfind("sips:", 0) == 0;
+  if (!secure && text.rfind("sip:", 0) != 0) return wrong();
+  std::string_view rest = std::string_view(text).substr(secure ? 5 : 4);
   const auto at = rest.find('@');
   if (with_user != (at != std::string_view::npos)) return wrong();
   if (with_user) {

@@ -70,6 +70,7 @@ EventLoop::EventLoop() : impl_(std::make_unique<Impl>()) {}
 EventLoop::~EventLoop() = default;
 
 void EventLoop::run() { impl_->context.run(); }
+void EventLoop::run_one() { impl_->context.run_one(); }
 void EventLoop::stop() { impl_->context.stop(); }
 void EventLoop::post(std::function<void()> work) { asio::post(impl_->context, std::move(work)); }
 bool EventLoop::runs_here() const { return impl_->context.get_executor().running_in_this_thread(); }

@@ -40,6 +40,8 @@ class EventLoop {
 
   /// Runs callbacks on the calling thread until stop().
   void run();
+  /// Runs one callback, waiting for it if there is none yet: for tests.
+  void run_one();
   /// Makes run() return after the callback that runs now. From any thread, for good.
   void stop();
   /// Runs `work` on the loop's thread, after what was posted before. From any thread.

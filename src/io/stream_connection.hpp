@@ -46,6 +46,7 @@ class StreamConnection {
   void close();
 
   bool open() const { return state_ == State::Open; }
+  bool connecting() const { return state_ == State::Connecting; }
   /// on_writable() is waited for: to connect, or to send what is queued.
   bool wants_to_write() const { return state_ == State::Connecting || !queue_.empty(); }
   std::size_t queued() const { return queue_.size(); }

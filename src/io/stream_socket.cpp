@@ -82,9 +82,7 @@ Result<StreamSocket> StreamSocket::connect(const IpAddress& local, const Endpoin
   auto opened = open_socket(remote.address, options.multipath);
   if (!opened) return tl::unexpected(opened.error());
   const int fd = opened->fd.get();
-  if (!opened->multipath) {
-    tie_to_interface(fd, family, options.interface_name, options.interface_index);
-  }
+  tie_to_interface(fd, family, options.interface_name, options.interface_index);
   set_dscp(fd, family, options.dscp);
   set_connection_options(fd, options);
 
@@ -166,9 +164,7 @@ Result<StreamListener> StreamListener::bind(const Endpoint& local, const StreamO
   // Connections of an earlier run in TIME-WAIT must not keep the port from us; another listener
   // still does.
   set_option(fd, SOL_SOCKET, SO_REUSEADDR, on);
-  if (!opened->multipath) {
-    tie_to_interface(fd, family, options.interface_name, options.interface_index);
-  }
+  tie_to_interface(fd, family, options.interface_name, options.interface_index);
   set_dscp(fd, family, options.dscp);
 
   sockaddr_storage name;

@@ -28,14 +28,15 @@ enum class Multipath : std::uint8_t {
 bool multipath_offered();
 
 struct StreamOptions {
-  /// The way out, as with UdpOptions; empty and 0: the routing table decides. A multipath socket is
-  /// bound to its source address only, as the kernel takes its further paths over other interfaces.
+  /// The way out, as with UdpOptions; empty and 0: the routing table decides. It holds for the
+  /// first path of a multipath connection; the others go by the kernel's MPTCP endpoints.
   std::string interface_name;
   std::uint32_t interface_index = 0;
   std::uint8_t dscp = 0;  ///< Upper six bits of the TOS octet.
   Multipath multipath = Multipath::Off;
   /// TCP_USER_TIMEOUT (RFC 5482): a connection whose bytes go unacknowledged for so long is dead.
-  /// Well under Timer F's 32 s, so that there is time to repeat the request elsewhere.
+  /// Well under Timer F's 32 s, so that there is time to repeat the request elsewhere. Linux has it
+  /// for TCP only: with MPTCP a dead peer is for SIP's keep-alives to find.
   Duration user_timeout = std::chrono::seconds(15);
 };
 

@@ -207,7 +207,7 @@ class SecureStream : public testing::Test {
  protected:
   SecureStream() {
     const auto files = ca_.issue({"Server", {"DNS:localhost"}});
-    TlsOptions options;
+    TlsConfig options;
     options.ca_file = ca_.file();
     options.certificate = files.certificate;
     options.private_key = files.key;

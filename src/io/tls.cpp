@@ -52,7 +52,7 @@ std::string openssl_reason() {
 /// A key with a password would have OpenSSL ask on the terminal.
 int no_password(char*, int, int, void*) { return -1; }
 
-Result<void> prepare(SSL_CTX* context, const TlsOptions& options) {
+Result<void> prepare(SSL_CTX* context, const TlsConfig& options) {
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_options(
       context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
@@ -198,7 +198,7 @@ Result<void> TlsSession::State::handshake() {
 TlsContext::TlsContext(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TlsContext::~TlsContext() = default;
 
-Result<std::shared_ptr<TlsContext>> TlsContext::create(const TlsOptions& options) {
+Result<std::shared_ptr<TlsContext>> TlsContext::create(const TlsConfig& options) {
   if (options.certificate.empty() != options.private_key.empty()) {
     return fail(ErrorCode::InvalidArgument,
                 "a TLS certificate and its private key are only of use together");

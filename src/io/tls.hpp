@@ -12,20 +12,10 @@
 #include <string>
 
 #include "base/bytes.hpp"
+#include "godwit/config.hpp"
 #include "godwit/result.hpp"
 
 namespace godwit::io {
-
-struct TlsOptions {
-  /// Trusted certificates in PEM: a file, a folder of hashed names, or both; neither: the system's.
-  std::string ca_file;
-  std::string ca_path;
-  /// Our own chain and its key in PEM: needed to accept connections, and shown to servers that ask.
-  std::string certificate;
-  std::string private_key;
-  bool verify_server = true;
-  bool verify_client = false;  ///< Accepted connections must show a certificate of a trusted CA.
-};
 
 class TlsSession;
 
@@ -35,7 +25,7 @@ class TlsContext : public std::enable_shared_from_this<TlsContext> {
   static constexpr std::size_t kMaxResumable = 64;
 
   /// Reads the files. The error names the file and what is wrong with it.
-  static Result<std::shared_ptr<TlsContext>> create(const TlsOptions& options);
+  static Result<std::shared_ptr<TlsContext>> create(const TlsConfig& options);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;

@@ -46,21 +46,21 @@ Outcome carry(TlsSession& client, TlsSession& server) {
 
 class Tls : public testing::Test {
  protected:
-  std::shared_ptr<TlsContext> context(const TlsOptions& options) {
+  std::shared_ptr<TlsContext> context(const TlsConfig& options) {
     auto made = TlsContext::create(options);
     EXPECT_TRUE(made) << (made ? "" : made.error().detail);
     return made ? *made : nullptr;
   }
   std::shared_ptr<TlsContext> server_with(const CertificateWish& wish) {
     const auto files = ca_.issue(wish);
-    TlsOptions options;
+    TlsConfig options;
     options.ca_file = ca_.file();
     options.certificate = files.certificate;
     options.private_key = files.key;
     return context(options);
   }
-  TlsOptions trusting() const {
-    TlsOptions options;
+  TlsConfig trusting() const {
+    TlsConfig options;
     options.ca_file = ca_.file();
     return options;
   }
@@ -148,7 +148,7 @@ TEST_F(Tls, NamesSubjectAndReasonOfABadCertificate) {
   EXPECT_THAT(verdict(own), AllOf(HasSubstr("CN=Own Server"), HasSubstr("self-signed")));
 
   CertificateAuthority other("Other CA");
-  TlsOptions options;
+  TlsConfig options;
   options.ca_file = other.file();
   auto server = server_with({"example.com", {}})->server();
   auto client = context(options)->client("example.com", "t");
@@ -166,7 +166,7 @@ TEST_F(Tls, KeepsControlCharactersOfAStrangersSubjectOutOfTheError) {
 TEST_F(Tls, AcceptsAnybodyWhenToldTo) {
   CertificateWish own{"Own Server", {}};
   own.self_signed = true;
-  TlsOptions options;
+  TlsConfig options;
   options.verify_server = false;
   auto server = server_with(own)->server();
   auto client = context(options)->client("", "t");
@@ -179,7 +179,7 @@ TEST_F(Tls, AcceptsAnybodyWhenToldTo) {
 
 TEST_F(Tls, AsksClientsForCertificatesWhenToldTo) {
   const auto files = ca_.issue({"example.com", {}});
-  TlsOptions wary = trusting();
+  TlsConfig wary = trusting();
   wary.certificate = files.certificate;
   wary.private_key = files.key;
   wary.verify_client = true;
@@ -195,7 +195,7 @@ TEST_F(Tls, AsksClientsForCertificatesWhenToldTo) {
   CertificateAuthority stranger("Stranger CA");
   for (const bool known : {true, false}) {
     const auto own = (known ? ca_ : stranger).issue({"Phone 7", {}});
-    TlsOptions phone = trusting();
+    TlsConfig phone = trusting();
     phone.certificate = own.certificate;
     phone.private_key = own.key;
     auto server = server_context->server();
@@ -295,12 +295,12 @@ TEST_F(Tls, ABitFlippedOnTheWayEndsTheSession) {
 TEST_F(Tls, SaysWhichFileIsWrong) {
   const auto a = ca_.issue({"a", {}});
   const auto b = ca_.issue({"b", {}});
-  const auto problem = [](const TlsOptions& options) {
+  const auto problem = [](const TlsConfig& options) {
     const auto made = TlsContext::create(options);
     EXPECT_FALSE(made);
     return made ? "" : made.error().detail;
   };
-  TlsOptions options;
+  TlsConfig options;
   options.ca_file = "/nonexistent/ca.pem";
   EXPECT_THAT(problem(options), HasSubstr("/nonexistent/ca.pem"));
   options = {};
@@ -325,7 +325,7 @@ TEST_F(Tls, AsksNobodyForAKeysPassword) {
   PEM_write_PKCS8PrivateKey(out, key.get(), EVP_aes_128_cbc(), password.data(),
                             static_cast<int>(password.size()), nullptr, nullptr);
   std::fclose(out);
-  TlsOptions options;
+  TlsConfig options;
   options.certificate = a.certificate;
   options.private_key = locked;
   const auto made = TlsContext::create(options);

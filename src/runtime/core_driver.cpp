@@ -50,6 +50,11 @@ CoreDriver::CoreDriver(UserAgentConfig config, EventHandler on_event, LogHandler
       dns_(loop_, config.dns_servers),
       resolver_(loop_),
       buffers_(kBatch, kDatagramSize),
+      streams_(loop_, log_, kSignalling,
+               [this] {
+                 note_suspend(io::now());
+                 settle();
+               }),
       core_(config, random_, log_),
       reports_(loop_, kMaxReports,
                [this](std::pair<CallId, media::MediaReport> report) {
@@ -150,6 +155,8 @@ void CoreDriver::settle() {
       auto answer = std::move(answers_.front());
       answers_.pop_front();
       enter(answer, io::now());
+    } else if (auto happened = streams_.next_report()) {
+      report(std::move(*happened));
     } else if (network_ && network_->next_read() && *network_->next_read() <= io::now()) {
       read_network(io::now());
     } else if (!events_.empty()) {
@@ -175,10 +182,20 @@ void CoreDriver::carry_out(ua::Output output) {
   } else if (auto* event = std::get_if<ua::EmitEvent>(&output)) {
     events_.emplace_back(std::move(event->event), io::now());
   } else if (const auto* wanted = std::get_if<ua::Listen>(&output)) {
-    listen(*wanted);
+    if (sip::is_stream(wanted->transport)) {
+      streams_.listen(*wanted);
+    } else {
+      listen(*wanted);
+    }
   } else if (const auto* unwanted = std::get_if<ua::CloseListener>(&output)) {
     flush();
-    listeners_.erase(unwanted->listener);
+    if (!streams_.close_listener(unwanted->listener)) listeners_.erase(unwanted->listener);
+  } else if (const auto* stream = std::get_if<ua::OpenStream>(&output)) {
+    streams_.open(*stream, io::now());
+  } else if (const auto* message = std::get_if<ua::SendStream>(&output)) {
+    streams_.send(message->stream, message->bytes);
+  } else if (const auto* left = std::get_if<ua::CloseStream>(&output)) {
+    streams_.close(left->stream);
   } else if (const auto* query = std::get_if<ua::Query>(&output)) {
     ask(*query);
   } else if (std::get_if<ua::RenewResolver>(&output) != nullptr) {
@@ -292,6 +309,33 @@ void CoreDriver::ask(const ua::Query& query) {
   });
 }
 
+void CoreDriver::report(StreamReport report) {
+  const auto give_core = [&](auto input) { enter(input, io::now()); };
+  if (auto* data = std::get_if<StreamData>(&report)) {
+    give_core(
+        [&](TimePoint now) { core_.on_stream_data(data->stream, std::move(data->bytes), now); });
+  } else if (auto* opened = std::get_if<StreamOpened>(&report)) {
+    give_core([&](TimePoint now) {
+      core_.on_stream_opened(opened->stream, std::move(opened->info), now);
+    });
+  } else if (auto* closed = std::get_if<StreamClosed>(&report)) {
+    give_core([&](TimePoint now) {
+      core_.on_stream_closed(closed->stream, std::move(closed->reason), now);
+    });
+  } else if (auto* bound = std::get_if<StreamListening>(&report)) {
+    give_core([&](TimePoint now) { core_.on_listen(bound->listener, bound->bound, now); });
+  } else if (auto* arrived = std::get_if<StreamArrived>(&report)) {
+    auto ask = [&](TimePoint now) {
+      return core_.accept_stream(arrived->listener, std::move(arrived->info), arrived->remote, now);
+    };
+    if (const auto stream = enter(ask, io::now())) {
+      streams_.admit(arrived->stranger, *stream);
+    } else {
+      streams_.refuse(arrived->stranger);
+    }
+  }
+}
+
 void CoreDriver::instruct(MediaWorker::Instruction instruction) {
   if (media_.instruct(std::move(instruction)) == MediaWorker::Instructions::Pushed::Full) {
     events_.emplace_back(Warning{"the media thread hangs; an instruction to it is lost"},
@@ -331,6 +375,7 @@ void CoreDriver::on_timer() {
   timer_.acknowledge();
   const TimePoint now = io::now();
   note_suspend(now);
+  streams_.on_deadline(now);
   const auto deadline = core_.next_timeout();
   if (deadline && *deadline <= now) {
     give([this](TimePoint then) { core_.on_timeout(then); });
@@ -367,6 +412,7 @@ void CoreDriver::arm_timer() {
   };
   sooner(next_suspend_check_);
   if (network_ && network_->next_read()) sooner(*network_->next_read());
+  if (const auto deadline = streams_.next_deadline()) sooner(*deadline);
   timer_.arm(earliest);
 }
 

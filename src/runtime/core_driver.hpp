@@ -30,6 +30,7 @@
 #include "runtime/mailbox.hpp"
 #include "runtime/media_worker.hpp"
 #include "runtime/network_reader.hpp"
+#include "runtime/stream_table.hpp"
 #include "ua/core.hpp"
 
 namespace godwit::runtime {
@@ -111,6 +112,7 @@ class CoreDriver {
   void flush();
   void on_unsent(ua::ListenerId id, const Endpoint& remote, const io::SendError& error);
   void ask(const ua::Query& query);
+  void report(StreamReport report);
   void instruct(MediaWorker::Instruction instruction);
   void on_readable(ua::ListenerId id);
   void on_timer();
@@ -140,6 +142,7 @@ class CoreDriver {
   /// Datagrams that leave together when the outputs so far have been carried out.
   std::vector<ua::SendDatagram> outgoing_;
   std::vector<std::pair<Endpoint, Bytes>> outgoing_views_;
+  StreamTable streams_;
 
   ua::Core core_;
   bool in_core_ = false;

@@ -26,10 +26,14 @@ _next_host = 0
 _in_namespace = False
 
 
-def address():
-    """A local address that no other test program uses."""
+def address(family=4):
+    """A local address that no other test program uses; IPv6 only in a namespace of our own."""
     global _next_host
     _next_host += 1
+    if family == 6:
+        local = f"2001:db8::{_next_host:x}"
+        subprocess.run(["ip", "address", "add", local + "/64", "dev", "lo", "nodad"], check=True)
+        return local
     if _in_namespace:
         local = f"192.0.2.{_next_host}"
         subprocess.run(["ip", "address", "add", local + "/24", "dev", "lo"], check=True)
@@ -58,6 +62,11 @@ def enter_namespace():
 def note(text):
     """Says what is run, in the test's output."""
     print(f"  {text}", flush=True)
+
+
+def in_uri(host):
+    """As a URI has it: IPv6 in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 class Process:
@@ -139,14 +148,16 @@ class Process:
 class Phone(Process):
     """`godwit phone --events json`, driven by its standard input."""
 
-    def __init__(self, test, user, local, *flags, host=None, password=None):
+    def __init__(self, test, user, local, *flags, host=None, password=None, launcher=()):
         environment = dict(os.environ)
         environment.pop("GODWIT_PASSWORD", None)
         if password is not None:
             environment["GODWIT_PASSWORD"] = password
-        self.uri = f"sip:{user}@{local}:5060"
+        self.uri = f"sip:{user}@{in_uri(local)}:5060" if local else None
+        # Without an address it follows the network.
+        bind = ["--bind", local] if local else []
         super().__init__(
-            test, [GODWIT, "phone", "--account", f"sip:{user}@{host or local}", "--bind", local,
+            test, [*launcher, GODWIT, "phone", "--account", f"sip:{user}@{host or in_uri(local)}", *bind,
                    "--sip-port", "5060", "--events", "json", *flags], env=environment)
         self._seen = 0
         self.wait_for_event("ready")
@@ -207,27 +218,81 @@ class Phone(Process):
             raise AssertionError(f"godwit phone ended with {status}: {self.errors[-5:]}")
 
 
+class Certificates:
+    """A private certificate authority, made with the openssl program, and what it issues."""
+
+    def __init__(self, test, name="Interop CA"):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="godwit-ca-"))
+        test.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.ca = self.folder / "ca.pem"
+        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                      "-days", "30", "-subj", f"/CN={name}", "-keyout", "ca.key", "-out", "ca.pem")
+
+    def _openssl(self, *arguments):
+        result = subprocess.run(["openssl", *arguments], cwd=self.folder, capture_output=True,
+                                text=True, timeout=LIMIT, check=False)
+        if result.returncode != 0:
+            raise AssertionError(f"openssl {arguments}: {result.stderr}")
+
+    def issue(self, name, *alternative_names, days=30, self_signed=False):
+        """A certificate and its key: two paths. Alternative names as in "DNS:a.example". With
+        negative `days` it has expired."""
+        stem = f"{len(list(self.folder.iterdir()))}"
+        san = ",".join(alternative_names)
+        (self.folder / f"{stem}.ext").write_text(f"subjectAltName={san}\n" if san else "\n",
+                                                 encoding="utf-8")
+        self._openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                      "-subj", f"/CN={name}", "-keyout", f"{stem}.key", "-out", f"{stem}.csr")
+        signer = ["-signkey", f"{stem}.key"] if self_signed else \
+            ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"]
+        self._openssl("x509", "-req", "-in", f"{stem}.csr", *signer, "-days", str(days),
+                      "-extfile", f"{stem}.ext", "-out", f"{stem}.pem")
+        return self.folder / f"{stem}.pem", self.folder / f"{stem}.key"
+
+
 class Kamailio(Process):
-    """A registrar and proxy with digest authentication for alice and bob."""
+    """A registrar and proxy with digest authentication for alice and bob. With `certificate` (and
+    key, from Certificates.issue) it also serves TCP on port 5060 and TLS on 5061, on `hosts`."""
 
     USERS = {"alice": "wonderland", "bob": "builder", "baresip": "strange", "linphone": "green"}
 
-    def __init__(self, test, domain=None):
+    def __init__(self, test, hosts=None, certificate=None, client_ca=None, launcher=(), domain=None):
         """`domain`: a name that means this server too."""
-        self.host = address()
+        self.hosts = hosts or [address()]
+        self.host = self.hosts[0]
         folder = pathlib.Path(tempfile.mkdtemp(prefix="godwit-kamailio-"))
         test.addCleanup(shutil.rmtree, folder, ignore_errors=True)
         modules = next(pathlib.Path("/usr/lib").glob("*/kamailio/modules"))
         passwords = "\n".join(f'  if ($au == "{user}") $var(password) = "{password}";'
                               for user, password in self.USERS.items())
+        listen = [f"listen=udp:{host}:5060" for host in self.hosts]
+        defines = []
+        if certificate:
+            defines = ["-A", "WITH_STREAMS"]
+            listen += [f"listen=tcp:{host}:5060\nlisten=tls:{host}:5061" for host in self.hosts]
+            wary = "yes" if client_ca else "no"
+            (folder / "tls.cfg").write_text(f"""[server:default]
+method = TLSv1.2+
+verify_certificate = {wary}
+require_certificate = {wary}
+certificate = {certificate[0]}
+private_key = {certificate[1]}
+{f'ca_list = {client_ca}' if client_ca else ''}
+[client:default]
+verify_certificate = no
+require_certificate = no
+""", encoding="utf-8")
         config = (HERE / "kamailio.cfg").read_text(encoding="utf-8")
-        config = config.replace("@HOST@", self.host).replace("@PASSWORDS@", passwords)
+        for name, value in (("LISTEN", "\n".join(listen)), ("PASSWORDS", passwords),
+                            ("FOLDER", str(folder))):
+            config = config.replace(f"@{name}@", value)
         if domain:
             config = config.replace("loadmodule", f'alias="{domain}"\nloadmodule', 1)
         (folder / "kamailio.cfg").write_text(config, encoding="utf-8")
         # -DD: in the foreground, children and all, so that ending this process ends them.
-        super().__init__(test, ["/usr/sbin/kamailio", "-DD", "-E", "-f", folder / "kamailio.cfg", "-L",
-                                modules, "-m", "32", "-M", "8", "-Y", folder, "-w", folder])
+        super().__init__(test, [*launcher, "/usr/sbin/kamailio", "-DD", "-E", "-f",
+                                folder / "kamailio.cfg", "-L", modules, "-m", "32", "-M", "8", "-Y",
+                                folder, "-w", folder, *defines])
         wait_for_sip(self.host, self)
 
 

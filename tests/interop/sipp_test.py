@@ -51,6 +51,15 @@ class SippTest(unittest.TestCase):
         self.assertIn("recv_only", directions)
         self.assertEqual(directions[-1], "send_recv")
 
+    def test_sipp_calls_over_tcp(self):
+        phone = Phone(self, "alice", address(), "--no-register", "--auto-answer", "--source", "tone",
+                      "--listen-tcp", "5060")
+        sipp = self.sipp("uac_hold_bye.xml", address(), "-t", "t1", "-s", "alice",
+                         phone.uri.split("@")[1])
+        phone.wait_for_event("call_state", state="confirmed")
+        phone.wait_for_event("call_state", state="ended")
+        self.assert_passed(sipp)
+
     def test_sipp_calls_and_gives_up(self):
         phone, sipp = self.called_by("uac_cancel.xml")
         phone.wait_for_event("incoming_call")

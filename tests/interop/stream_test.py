@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A godwit phone that accepts TCP and TLS, and strangers that connect to it: Python's TLS, and peers
+that lie, stall or talk something else. The phone must go on serving the others."""
+
+import contextlib
+import socket
+import ssl
+import unittest
+
+from harness import LIMIT, Certificates, Phone, address, main, note
+
+
+class StreamTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        note(ssl.OPENSSL_VERSION)
+
+    def setUp(self):
+        self.authority = Certificates(self)
+        self.host = address()
+        certificate, key = self.authority.issue("phone.test", "DNS:phone.test")
+        self.phone = Phone(self, "alice", self.host, "--no-register", "--listen-tcp", "5060", "--listen-tls",
+                           "5061", "--tls-certificate", certificate, "--tls-key", key)
+
+    def connect(self, port=5060):
+        stream = socket.create_connection((self.host, port), LIMIT, (address(), 0))
+        self.addCleanup(stream.close)
+        return stream
+
+    def secure(self, stream, name="phone.test"):
+        context = ssl.create_default_context(cafile=str(self.authority.ca))
+        secured = context.wrap_socket(stream, server_hostname=name)
+        self.addCleanup(secured.close)
+        return secured
+
+    def options(self, stream, transport, number=1):
+        return (f"OPTIONS sip:alice@{self.host} SIP/2.0\r\nVia: SIP/2.0/{transport} "
+                f"{stream.getsockname()[0]}:{stream.getsockname()[1]};branch=z9hG4bKs{number}\r\n"
+                f"From: <sip:stranger@stranger.test>;tag=s\r\nTo: <sip:alice@{self.host}>\r\n"
+                f"Call-ID: s{number}@{stream.getsockname()[0]}\r\nCSeq: {number} OPTIONS\r\n"
+                "Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n").encode()
+
+    def answer(self, stream):
+        text = b""
+        while b"\r\n\r\n" not in text:
+            piece = stream.recv(4096)
+            if not piece:
+                break
+            text += piece
+        return text.decode(errors="replace")
+
+    def ends(self, stream):
+        """Reads until the phone has closed the connection."""
+        with contextlib.suppress(ConnectionError):
+            while stream.recv(4096):
+                pass
+
+    def serves(self):
+        """A well-behaved stranger gets an answer, over TCP and over TLS."""
+        plain = self.connect()
+        plain.sendall(self.options(plain, "TCP"))
+        self.assertTrue(self.answer(plain).startswith("SIP/2.0 200"))
+        secured = self.secure(self.connect(5061))
+        secured.sendall(self.options(secured, "TLS"))
+        self.assertTrue(self.answer(secured).startswith("SIP/2.0 200"))
+        return plain, secured
+
+    def test_answers_over_tcp_and_tls(self):
+        plain, secured = self.serves()
+        self.assertEqual(secured.version(), "TLSv1.3")
+        # The same connections go on, in pieces and several messages at once.
+        message = self.options(secured, "TLS", 2)
+        for at in range(0, len(message), 50):
+            secured.sendall(message[at:at + 50])
+        self.assertIn("CSeq: 2 OPTIONS", self.answer(secured))
+        plain.sendall(self.options(plain, "TCP", 2) + self.options(plain, "TCP", 3))
+        text = self.answer(plain)
+        while "CSeq: 3 OPTIONS" not in text:
+            text += self.answer(plain)
+        # RFC 5626 §4.4.1: a double CRLF is answered with one.
+        plain.sendall(b"\r\n\r\n")
+        self.assertEqual(plain.recv(16), b"\r\n")
+
+    def test_old_tls_is_refused(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        with self.assertRaises((ssl.SSLError, ConnectionError)):
+            context.wrap_socket(self.connect(5061))
+        self.serves()
+
+    def test_strangers_that_lie_or_stall_cost_their_own_connection_only(self):
+        stalled = [self.connect(5061) for _ in range(4)]
+        stalled[1].sendall(b"\x16\x03\x01\x02\x00\x01")  # The beginning of a handshake.
+        half = self.connect()
+        half.sendall(self.options(half, "TCP")[:60])
+        self.serves()
+        plain_on_tls = self.connect(5061)
+        plain_on_tls.sendall(self.options(plain_on_tls, "TCP"))
+        self.ends(plain_on_tls)
+        garbage = self.connect()
+        garbage.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.ends(garbage)
+        for length in (b"-5", b"99999999999999999999", b"4294967296", b"x"):
+            lying = self.connect()
+            lying.sendall(self.options(lying, "TCP").replace(b"Content-Length: 0",
+                                                             b"Content-Length: " + length))
+            self.ends(lying)
+        self.serves()
+        self.phone.quit()
+
+
+if __name__ == "__main__":
+    main()
