@@ -45,6 +45,7 @@ class Core {
   Result<void> record(CallId call, const std::string& file, TimePoint now);
   Result<void> mute(CallId call, bool muted, TimePoint now);
   Result<Generation> handle_ip_change(const IpChangeOptions& options, TimePoint now);
+  Result<void> restart_listener(TransportChoice transport, TimePoint now);
   /// Ends all calls and registrations; `idle()` tells when nothing waits for an answer any more.
   void shut_down(TimePoint now);
   bool idle() const;

@@ -16,13 +16,16 @@ sip::ServerName server_name(const SipAddress& address) {
   sip::ServerName name;
   name.host = address.host;
   if (address.has_port) name.port = address.port;
+  name.transport = address.transport;
+  name.sips = address.sips;
   return name;
 }
 
 }  // namespace
 
-sip::LocationPolicy Core::Impl::location_policy() const {
+sip::LocationPolicy Core::Impl::location_policy(std::optional<sip::Transport> transport) const {
   sip::LocationPolicy policy;
+  if (transport) policy.transports = {*transport};
   // RFC 6724 prefers IPv6, where there is any to the world; which family truly leads somewhere is
   // seen when a path is chosen.
   const bool v6 =
@@ -34,7 +37,13 @@ sip::LocationPolicy Core::Impl::location_policy() const {
 
 void Core::Impl::locate_server(Account& account, TimePoint now) {
   if (account.location || (account.resolve_again_at && now < *account.resolve_again_at)) return;
-  const auto id = locator_.locate(server_name(account.first_hop), location_policy(), now);
+  sip::ServerName name = server_name(account.first_hop);
+  // Our user's wish counts as the URI's; UDP is what is taken without any.
+  if (account.transport != sip::Transport::Udp ||
+      account.config.transport != TransportChoice::Auto) {
+    name.transport = account.transport;
+  }
+  const auto id = locator_.locate(name, location_policy(name.transport), now);
   if (!id) {
     on_located(account, Located{{}, {}, id.error().detail, now, true}, now);
     return;
@@ -44,7 +53,9 @@ void Core::Impl::locate_server(Account& account, TimePoint now) {
 }
 
 void Core::Impl::locate_callee(Call& call, const SipAddress& callee, TimePoint now) {
-  const auto id = locator_.locate(server_name(callee), location_policy(), now);
+  sip::ServerName name = server_name(callee);
+  if (name.sips) name.transport = sip::Transport::Tls;
+  const auto id = locator_.locate(name, location_policy(name.transport), now);
   if (!id) {
     end_call(call, "the called host could not be found: " + id.error().detail, now);
     return;
@@ -106,7 +117,9 @@ void Core::Impl::on_located(Account& account, const Located& located, TimePoint 
   account.targets = located.targets;
   account.fresh_until = located.fresh_until;
   if (!account.server || account.current_target() == nullptr) {
-    account.server = best_target(account.targets, now)->endpoint;
+    const sip::Target& best = *best_target(account.targets, now);
+    account.server = best.endpoint;
+    account.transport = best.transport;
   }
   remotes_changed_ = true;
   touch(account.id);
@@ -118,7 +131,11 @@ void Core::Impl::on_located(Call& call, const Located& located, TimePoint now) {
     return;
   }
   call.targets = located.targets;
-  if (!call.started) call.first_hop = best_target(call.targets, now)->endpoint;
+  if (!call.started) {
+    const sip::Target& best = *best_target(call.targets, now);
+    call.first_hop = best.endpoint;
+    call.transport = best.transport;
+  }
   touch(call.id);
 }
 
@@ -130,6 +147,7 @@ bool Core::Impl::take_reachable_server(Account& account) {
   for (const sip::Target& target : account.targets) {
     if (!reachable(target.endpoint)) continue;
     account.server = target.endpoint;
+    account.transport = target.transport;
     account.suspended = false;
     account.move_pending = account.wants_registration;
     account.generation = judge_.generation();
