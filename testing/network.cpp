@@ -23,6 +23,9 @@ const char* to_string(PacketEvent::Kind kind) {
   return "";
 }
 
+Host::Host(Network& network, std::string name)
+    : network_(network), name_(std::move(name)), streams_(*this, network.simulation()) {}
+
 std::uint32_t Host::add_interface(const std::string& name, LinkSettings link) {
   auto added = std::make_unique<Interface>();
   // Not from 1, where real machines have lo: code that confuses index and position is found out.
@@ -169,6 +172,29 @@ Result<SocketId> Host::bind(const Endpoint& local, std::uint32_t index, Receiver
   return id;
 }
 
+Result<Endpoint> Host::free_port(const IpAddress& local, std::uint32_t index) {
+  const auto socket = bind(Endpoint{local, 0}, index, {});
+  if (!socket) return tl::unexpected(socket.error());
+  const Endpoint free = sockets_.at(*socket).local;
+  close(*socket);
+  return free;
+}
+
+std::optional<IpAddress> Host::any_address(Family family) const {
+  for (const auto& candidate : interfaces_) {
+    if (!candidate->carrier) continue;
+    for (const InterfaceAddress& own : candidate->addresses) {
+      if (own.address.family() == family && !own.tentative && !own.dad_failed) return own.address;
+    }
+  }
+  return std::nullopt;
+}
+
+void Host::send_segment(const Endpoint& local, std::uint32_t index, const Endpoint& remote,
+                        const Segment& segment, const std::string& bytes) {
+  (void)send(Socket{local, index, {}, {}}, SimulatedPacket{local, remote, bytes, segment});
+}
+
 void Host::close(SocketId socket) { sockets_.erase(socket); }
 
 Endpoint Host::local(SocketId socket) const {
@@ -189,7 +215,11 @@ std::optional<SendRefusal> Host::send(SocketId id, const Endpoint& remote, std::
   const auto found = sockets_.find(id);
   if (found == sockets_.end()) return SendRefusal::AddressGone;
   const Socket& socket = found->second;
-  SimulatedPacket packet{socket.local, remote, std::move(bytes)};
+  return send(socket, SimulatedPacket{socket.local, remote, std::move(bytes)});
+}
+
+std::optional<SendRefusal> Host::send(const Socket& socket, SimulatedPacket packet) {
+  const Endpoint remote = packet.destination;
   const auto refuse = [&](SendRefusal refusal) {
     network_.report(PacketEvent::Kind::Refused, name_, "", packet, to_string(refusal));
     return refusal;
@@ -214,6 +244,10 @@ void Host::deliver(const std::string& from_host, const SimulatedPacket& packet,
   };
   if (asleep_) return lost("asleep");
   if (!has_address(packet.destination.address)) return lost("address gone");
+  if (packet.segment) {
+    network_.report(PacketEvent::Kind::Delivered, from_host, name_, packet, "");
+    return streams_.on_packet(packet);
+  }
   for (const auto& [id, socket] : sockets_) {
     if (socket.local != packet.destination) continue;
     if (socket.interface != 0 && index != 0 && socket.interface != index) continue;
@@ -251,6 +285,11 @@ void Network::lose_next(std::function<bool(const SimulatedPacket&)> matches, std
 
 void Network::report(PacketEvent::Kind kind, const std::string& from, const std::string& to,
                      const SimulatedPacket& packet, const char* why) {
+  if (packet.segment &&
+      (packet.segment->kind != Segment::Kind::Data || packet.segment->flight != 0 ||
+       packet.segment->repeated || packet.bytes.find_first_not_of("\r\n") == std::string::npos)) {
+    return;
+  }
   const PacketEvent event{kind, simulation_.now(), from, to, packet, why};
   for (const auto& observer : observers_) observer(event);
 }

@@ -26,6 +26,7 @@
 #include "testing/dns_zone.hpp"
 #include "testing/nat.hpp"
 #include "testing/simulation.hpp"
+#include "testing/streams.hpp"
 
 namespace godwit::testing {
 
@@ -45,6 +46,7 @@ struct SimulatedPacket {
   Endpoint source;
   Endpoint destination;
   std::string bytes;
+  std::optional<Segment> segment = {};  ///< Of a connection; nullopt: a datagram.
 };
 
 /// Why sending failed at once, as an errno would say.
@@ -56,8 +58,9 @@ const char* to_string(SendRefusal refusal);
 
 using SocketId = StrongId<struct SocketIdTag>;
 
-/// What an observer of the network sees. `host` is the sender's for Sent, Refused and Lost, the
-/// receiver's for Delivered. Addresses are those on the receiver's or sender's side of a NAT.
+/// What an observer of the network sees: datagrams, and of connections what the parties say, once.
+/// `host` is the sender's for Sent, Refused and Lost, the receiver's for Delivered. Addresses are
+/// those on the receiver's or sender's side of a NAT.
 struct PacketEvent {
   enum class Kind : std::uint8_t { Sent, Delivered, Lost, Refused } kind;
   TimePoint at;
@@ -74,7 +77,7 @@ class Host {
   /// An ICMP error for what was sent to `remote`.
   using IcmpReceiver = std::function<void(SocketId, const Endpoint& remote)>;
 
-  Host(Network& network, std::string name) : network_(network), name_(std::move(name)) {}
+  Host(Network& network, std::string name);
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
@@ -114,9 +117,11 @@ class Host {
   Endpoint local(SocketId socket) const;
   std::optional<SendRefusal> send(SocketId socket, const Endpoint& remote, std::string bytes);
   std::size_t open_sockets() const { return sockets_.size(); }
+  Streams& streams() { return streams_; }
 
  private:
   friend class Network;
+  friend class Streams;
   struct Direction {
     LinkSettings settings;
     TimePoint last_arrival{};
@@ -139,6 +144,14 @@ class Host {
     IcmpReceiver icmp;
   };
 
+  // For Streams.
+  Result<Endpoint> free_port(const IpAddress& local, std::uint32_t interface);
+  std::optional<IpAddress> any_address(Family family) const;
+  /// As TCP does, says nothing if it cannot be sent now.
+  void send_segment(const Endpoint& local, std::uint32_t interface, const Endpoint& remote,
+                    const Segment& segment, const std::string& bytes);
+  std::optional<SendRefusal> send(const Socket& socket, SimulatedPacket packet);
+
   Interface& interface(std::uint32_t index);
   const Interface* owner_of(const IpAddress& address) const;
   /// The way out of a socket, or nullptr.
@@ -154,6 +167,7 @@ class Host {
   std::vector<DefaultRoute> routes_;
   std::map<SocketId, Socket> sockets_;
   std::function<void()> listener_;
+  Streams streams_;
 };
 
 class Network {

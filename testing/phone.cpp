@@ -43,6 +43,10 @@ SimulatedPhone::~SimulatedPhone() {
   *alive_ = false;
   host_.on_change({});
   for (const auto& [id, socket] : listeners_) host_.close(socket);
+  for (const auto& [id, local] : stream_listeners_) host_.streams().stop_listening(local);
+  for (const auto& [id, stream] : streams_) {
+    if (stream.id) host_.streams().close(*stream.id);
+  }
   for (const auto& [id, engine] : engines_) {
     for (const auto& [path, sockets] : engine->paths) {
       host_.close(sockets.rtp);
@@ -110,6 +114,14 @@ Result<void> SimulatedPhone::play_tone(CallId call, double hz) {
 }
 Result<void> SimulatedPhone::record(CallId call, const std::string& file) {
   return give([&](ua::Core& core, TimePoint now) { return core.record(call, file, now); });
+}
+Result<void> SimulatedPhone::restart_listener(TransportChoice transport) {
+  return give([&](ua::Core& core, TimePoint now) { return core.restart_listener(transport, now); });
+}
+std::vector<Endpoint> SimulatedPhone::stream_listeners() const {
+  std::vector<Endpoint> all;
+  for (const auto& [id, local] : stream_listeners_) all.push_back(local);
+  return all;
 }
 Result<Generation> SimulatedPhone::handle_ip_change(IpChangeOptions options) {
   return give([&](ua::Core& core, TimePoint now) { return core.handle_ip_change(options, now); });
@@ -193,6 +205,11 @@ void SimulatedPhone::carry_out(ua::Output output) {
           [this](const ua::Listen& listen) { carry_out(listen); },
           [this](const ua::CloseListener& close) {
             if (known_listeners_.erase(close.listener) == 0) violate("closes an unknown listener");
+            if (const auto found = stream_listeners_.find(close.listener);
+                found != stream_listeners_.end()) {
+              host_.streams().stop_listening(found->second);
+              stream_listeners_.erase(found);
+            }
             if (const auto found = listeners_.find(close.listener); found != listeners_.end()) {
               host_.close(found->second);
               listeners_.erase(found);
@@ -237,9 +254,21 @@ void SimulatedPhone::carry_out(ua::Output output) {
             snapshot_alarm_.set(simulation_.now() + timing_.snapshot_delay);
           },
           [this](const ua::EmitEvent& emit) { record_event(emit.event); },
-          [this](const ua::OpenStream&) { violate("opens a connection on a network without any"); },
-          [this](const ua::SendStream&) { violate("sends on a connection that is not open"); },
-          [this](const ua::CloseStream&) { violate("closes a connection that is not open"); },
+          [this](const ua::OpenStream& open) { carry_out(open); },
+          [this](const ua::SendStream& send) {
+            const auto found = streams_.find(send.stream);
+            if (found == streams_.end() || !found->second.open) {
+              violate("sends on a connection that is not open: " + describe_packet(send.bytes));
+            } else {
+              host_.streams().send(*found->second.id, send.bytes);
+            }
+          },
+          [this](const ua::CloseStream& close) {
+            const auto found = streams_.find(close.stream);
+            if (found == streams_.end()) return violate("closes an unknown connection");
+            if (found->second.id) host_.streams().close(*found->second.id);
+            streams_.erase(found);
+          },
       },
       output);
 }
@@ -249,6 +278,12 @@ void SimulatedPhone::carry_out(const ua::Listen& listen) {
   later(timing_.bind_delay, [this, listen] {
     if (!known_listeners_.contains(listen.listener)) return;  // Closed meanwhile.
     const ua::ListenerId id = listen.listener;
+    if (is_stream(listen.transport)) {
+      auto bound = host_.streams().listen(listen.local, stream_server(listen));
+      if (bound) stream_listeners_[id] = *bound;
+      give([&](ua::Core& core, TimePoint now) { core.on_listen(id, std::move(bound), now); });
+      return;
+    }
     auto socket = host_.bind(
         listen.local, listen.interface_index,
         [this, id](SocketId, const Endpoint& from, const std::string& bytes) {
@@ -284,6 +319,82 @@ void SimulatedPhone::carry_out(const ua::Query& query) {
           if (asked_of != resolver_) return;  // Forgotten with its resolver.
           give([&](ua::Core& core, TimePoint now) { core.on_resolved(query, answer, now); });
         });
+}
+
+StreamServer SimulatedPhone::stream_server(const ua::Listen& listen) {
+  StreamServer server;
+  server.tls = listen.transport == sip::Transport::Tls;
+  server.certificate = name();
+  server.accept = [this, listener = listen.listener](
+                      StreamId stream, const Endpoint& local,
+                      const Endpoint& remote) -> std::optional<StreamHandlers> {
+    const auto id = give([&](ua::Core& core, TimePoint now) {
+      ua::StreamInfo info;
+      info.local = local;
+      return core.accept_stream(listener, info, remote, now);
+    });
+    if (!id) return std::nullopt;
+    streams_[*id] = OpenStreamState{stream, true};
+    return stream_handlers(*id);
+  };
+  return server;
+}
+
+StreamHandlers SimulatedPhone::stream_handlers(ua::ListenerId id) {
+  StreamHandlers handlers;
+  handlers.data = [this, id](const std::string& bytes) {
+    if (asleep_) return;
+    give([&](ua::Core& core, TimePoint now) { core.on_stream_data(id, bytes, now); });
+  };
+  handlers.closed = [this, id](const std::string& reason) {
+    if (streams_.erase(id) == 0) return;
+    give([&](ua::Core& core, TimePoint now) { core.on_stream_closed(id, reason, now); });
+  };
+  return handlers;
+}
+
+void SimulatedPhone::carry_out(const ua::OpenStream& open) {
+  if (!streams_.emplace(open.stream, OpenStreamState{}).second) {
+    return violate("a connection id comes twice");
+  }
+  if (open.transport == sip::Transport::Tls && open.server_name.empty()) {
+    violate("opens TLS to " + open.remote.to_string() + " without a name to verify");
+  }
+  const ua::ListenerId id = open.stream;
+  StreamClient client;
+  client.local = open.local;
+  client.interface = open.interface_index;
+  client.remote = open.remote;
+  client.tls = open.transport == sip::Transport::Tls;
+  client.name = open.server_name;
+  client.multipath = multipath_ && open.mptcp != MptcpMode::Off;
+  StreamHandlers handlers = stream_handlers(id);
+  handlers.opened = [this, id](const Endpoint& local, const std::string& tls_peer, bool multipath) {
+    streams_[id].open = true;
+    ua::StreamInfo info;
+    info.local = local;
+    info.tls_peer = tls_peer;
+    info.multipath = multipath;
+    give([&](ua::Core& core, TimePoint now) { core.on_stream_opened(id, info, now); });
+  };
+  auto connected = host_.streams().connect(client, std::move(handlers));
+  if (connected) {
+    streams_[id].id = *connected;
+    later(open.deadline, [this, id] {
+      const auto found = streams_.find(id);
+      if (found == streams_.end() || found->second.open) return;
+      host_.streams().close(*found->second.id);
+      streams_.erase(found);
+      give([&](ua::Core& core, TimePoint now) {
+        core.on_stream_closed(id, "no answer in time", now);
+      });
+    });
+  } else {
+    later(timing_.bind_delay, [this, id, reason = connected.error().detail] {
+      if (streams_.erase(id) == 0) return;
+      give([&](ua::Core& core, TimePoint now) { core.on_stream_closed(id, reason, now); });
+    });
+  }
 }
 
 void SimulatedPhone::carry_out(const ua::SendDatagram& send) {

@@ -66,6 +66,7 @@ class SimulatedPhone {
   Result<void> resume(CallId call);
   Result<void> play_tone(CallId call, double hz);
   Result<void> record(CallId call, const std::string& file);
+  Result<void> restart_listener(TransportChoice transport);
   Result<Generation> handle_ip_change(IpChangeOptions options = {});
   void shut_down();
   bool idle() const { return core_->idle(); }
@@ -115,6 +116,11 @@ class SimulatedPhone {
   std::uint32_t resolvers_made() const { return resolver_; }
   std::size_t engines() const { return engines_.size(); }
   std::size_t listeners() const { return listeners_.size(); }
+  /// Connections that the core has, and where it accepts them.
+  std::size_t streams() const { return streams_.size(); }
+  std::vector<Endpoint> stream_listeners() const;
+  /// The kernel has Multipath TCP.
+  void set_multipath(bool on) { multipath_ = on; }
 
   /// Broken rules, as sentences; a test that does not look at them has not passed.
   const std::vector<std::string>& violations() const { return violations_; }
@@ -126,6 +132,10 @@ class SimulatedPhone {
     SocketId rtp;
     SocketId rtcp;
     IpAddress local;
+  };
+  struct OpenStreamState {
+    std::optional<StreamId> id;
+    bool open = false;
   };
   struct Engine {
     Engine(CallId call, const MediaConfig& config, Random& random, Log& log,
@@ -159,6 +169,9 @@ class SimulatedPhone {
   void carry_out(const ua::Listen& listen);
   void carry_out(const ua::SendDatagram& send);
   void carry_out(const ua::Query& query);
+  void carry_out(const ua::OpenStream& open);
+  StreamServer stream_server(const ua::Listen& listen);
+  StreamHandlers stream_handlers(ua::ListenerId id);
   void carry_out_media(CallId call, const media::MediaCommand& command);
   void record_event(const Event& event);
   void later(Duration delay, std::function<void()> input);
@@ -185,6 +198,9 @@ class SimulatedPhone {
   Alarm alarm_;
   Alarm snapshot_alarm_;
   std::map<ua::ListenerId, SocketId> listeners_;
+  std::map<ua::ListenerId, Endpoint> stream_listeners_;
+  std::map<ua::ListenerId, OpenStreamState> streams_;
+  bool multipath_ = false;
   std::map<ua::ListenerId, bool> known_listeners_;  ///< Asked for and not closed.
   std::vector<DnsQuestion> questions_;
   std::uint32_t resolver_ = 0;  ///< Made anew with each change of the network.

@@ -90,6 +90,9 @@ class UserAgent {
 
   /// Does everything PJSIP's function of this name does; on Linux it is normally not needed.
   Result<Generation> handle_ip_change(IpChangeOptions options = {});
+  /// Closes the listeners of one transport (not Auto) and opens them anew: a stuck UDP socket, a
+  /// TLS listener with a new certificate. Connections and calls stay. NotFound: there are none.
+  Result<void> restart_listener(TransportChoice transport);
   /// What was dropped and refused so far.
   Result<Counters> counters() const;
   /// For systems without a built-in monitor: the network as it is now.

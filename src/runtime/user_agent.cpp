@@ -123,6 +123,11 @@ Result<Generation> UserAgent::handle_ip_change(IpChangeOptions options) {
       [&](ua::Core& core, TimePoint now) { return core.handle_ip_change(options, now); });
 }
 
+Result<void> UserAgent::restart_listener(TransportChoice transport) {
+  return impl_->run(
+      [transport](ua::Core& core, TimePoint now) { return core.restart_listener(transport, now); });
+}
+
 Result<Counters> UserAgent::counters() const {
   return impl_->run([](ua::Core& core, TimePoint) { return Result<Counters>(core.counters()); });
 }

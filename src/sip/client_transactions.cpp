@@ -69,14 +69,25 @@ Result<ClientTransactionId> ClientTransactions::send_request(const wire::Request
   if (draft.method == wire::Method::Ack || draft.method == wire::Method::Cancel) {
     return fail(ErrorCode::InvalidArgument, "ACK and CANCEL have no transaction of this kind");
   }
-  const std::string via = wire::make_via(to_string(flow.transport), flow.local, new_branch());
+  std::string via = wire::make_via(to_string(flow.transport), flow.local, new_branch());
   auto transaction = std::make_unique<Transaction>();
   transaction->owner = owner;
   transaction->flow = flow;
   transaction->invite = draft.method == wire::Method::Invite;
   transaction->timers = sane(timers);
   transaction->bytes = wire::serialise(draft, via, contact_value);
-  if (transaction->bytes.size() > max_message(flow.transport)) {
+  const std::size_t limit = context_.limits.max_datagram_request;
+  if (!is_stream(flow.transport) && limit != 0 && transaction->bytes.size() > limit) {
+    // RFC 3261 §18.1.1: fragments are lost too easily, and whoever sends them may not be heard.
+    if (transaction->bytes.size() <= kMaxDatagram) {
+      transaction->datagram = std::make_unique<Transaction::Datagram>(
+          Transaction::Datagram{draft, contact_value, flow});
+    }
+    transaction->flow.transport = Transport::Tcp;
+    via = wire::make_via(to_string(Transport::Tcp), flow.local, new_branch());
+    transaction->bytes = wire::serialise(draft, via, contact_value);
+  }
+  if (transaction->bytes.size() > max_message(transaction->flow.transport)) {
     return fail(ErrorCode::TooLarge, "the request is too large to be sent");
   }
   const auto added = add(std::move(transaction), via, method_text(draft));
@@ -220,7 +231,22 @@ void ClientTransactions::on_flow_failed(ListenerId listener, TimePoint now) {
 void ClientTransactions::on_request_failed(ClientTransactionId id, TimePoint now) {
   Transaction* transaction = transactions_.find(id);
   if (transaction == nullptr || transaction->held || transaction->detached) return;
+  if (transaction->datagram) return fall_back(*transaction, now);
   feed(*transaction, ClientInput::TransportFailure, nullptr, nullptr, now);
+}
+
+void ClientTransactions::fall_back(Transaction& transaction, TimePoint now) {
+  const auto datagram = std::move(transaction.datagram);
+  const std::string via =
+      wire::make_via(to_string(datagram->flow.transport), datagram->flow.local, new_branch());
+  const auto parsed = wire::Via::parse(via);
+  if (!parsed) return;  // It was parsed when the transaction began.
+  index_.erase(transaction.key);
+  disarm(transaction.end_timer);
+  transaction.flow = datagram->flow;
+  transaction.key = client_key(context_.hash_key, *parsed, method_text(datagram->draft));
+  transaction.bytes = wire::serialise(datagram->draft, via, datagram->contact_value);
+  begin(transaction, now);
 }
 
 void ClientTransactions::move(ClientTransactionId id, ListenerId connection) {
@@ -308,6 +334,7 @@ void ClientTransactions::enter(Transaction& transaction, ClientState next, Clien
 
 void ClientTransactions::pass_up(Transaction& transaction, const Flow& flow,
                                  const MessagePtr& response, TimePoint now) {
+  transaction.datagram.reset();
   if (!transaction.detached) {
     const auto sent_at = std::exchange(transaction.sent_at, std::nullopt);
     context_.output.report(

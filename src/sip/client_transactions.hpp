@@ -65,6 +65,14 @@ class ClientTransactions {
     ClientTransactionId cancel;
     /// INVITE whose CANCEL has left: no longer waited for than this.
     std::optional<TimePoint> cancelled_until;
+    /// A request that is too large for a datagram goes by TCP; if that fails before any response,
+    /// it goes as what it was.
+    struct Datagram {
+      wire::RequestDraft draft;
+      std::string contact_value;
+      Flow flow;
+    };
+    std::unique_ptr<Datagram> datagram;
     /// CANCEL that waits for a provisional response to its INVITE.
     bool held = false;
   };
@@ -72,6 +80,7 @@ class ClientTransactions {
   /// Takes it in under the key of its Via and method; `begin` makes it findable and sends it.
   Result<Transaction*> add(std::unique_ptr<Transaction> transaction, std::string_view via,
                            std::string_view method);
+  void fall_back(Transaction& transaction, TimePoint now);
   void begin(Transaction& transaction, TimePoint now);
   void feed(Transaction& transaction, ClientInput input, const Flow* flow,
             const MessagePtr& response, TimePoint now);

@@ -51,6 +51,41 @@ TEST_F(ClientTransactionTest, OnAStreamNothingIsRetransmittedAndNothingLingers) 
                    "32000 client failed Timeout"}));
 }
 
+TEST_F(ClientTransactionTest, ALargeRequestGoesByTcpAndFallsBack) {
+  wire::RequestDraft large = draft(Method::Invite);
+  large.body = std::string(1'300, 'x');
+  const auto send_large = [&] {
+    const auto id = *layer_.send_request(large, "<sip:alice@10.1.0.2>", wifi_, owner_, {}, now_);
+    return id;
+  };
+  const auto id = send_large();
+  const auto by_tcp = sent();
+  ASSERT_EQ(by_tcp.size(), 1U);
+  EXPECT_EQ(by_tcp[0].flow.transport, Transport::Tcp);
+  EXPECT_NE(by_tcp[0].bytes.find("Via: SIP/2.0/TCP "), std::string::npos);
+  layer_.move_client(id, ListenerId{9});
+  layer_.on_flow_failed(ListenerId{9}, now_);
+  const auto by_udp = sent();
+  ASSERT_EQ(by_udp.size(), 1U);
+  EXPECT_EQ(by_udp[0].flow, wifi_);
+  EXPECT_NE(by_udp[0].bytes.find("Via: SIP/2.0/UDP "), std::string::npos);
+  EXPECT_TRUE(events().empty());
+  receive(wifi_, response_to(by_tcp[0].bytes, 180));
+  EXPECT_EQ(output(), Lines{}) << "the branch of the first attempt is over";
+  EXPECT_EQ(run_for(milliseconds(500)), Lines{"500 send INVITE"}) << "by UDP there is timer A";
+  receive(wifi_, response_to(by_udp[0].bytes, 486));
+  EXPECT_EQ(output(), (Lines{"send ACK", "response 486 INVITE"}));
+
+  // Once there was a response there is nothing to fall back to.
+  const auto answered = send_large();
+  layer_.move_client(answered, ListenerId{9});
+  const std::string invite = sent_one();
+  receive(wifi_, response_to(invite, 180));
+  output();
+  layer_.on_connection_lost(ListenerId{9}, now_);
+  EXPECT_EQ(output(), Lines{"client failed Transport"});
+}
+
 TEST_F(ClientTransactionTest, ARequestFailsWithTheConnectionThatItMovedTo) {
   Flow tcp = wifi_;
   tcp.transport = Transport::Tcp;

@@ -38,5 +38,44 @@ TEST(Towards, LiteralsAreFollowedAndNothingElse) {
   }
 }
 
+TEST(Towards, TheUriChoosesTheTransport) {
+  Flow udp;
+  udp.local = *Endpoint::parse("192.0.2.1:5060");
+  udp.remote = *Endpoint::parse("198.51.100.1:5060");
+  Flow tcp = udp;
+  tcp.transport = Transport::Tcp;
+  Flow tls = udp;
+  tls.transport = Transport::Tls;
+  tls.remote.port = 5061;
+  tls.tls_name = "sip.example.org";
+  const struct {
+    const Flow& flow;
+    const char* uri;
+    Transport transport;
+    const char* remote;
+    const char* name;
+  } cases[] = {
+      {udp, "sip:bob@203.0.113.7;transport=tcp", Transport::Tcp, "203.0.113.7:5060", ""},
+      {udp, "sip:bob@203.0.113.7;transport=TLS", Transport::Tls, "203.0.113.7:5061", "203.0.113.7"},
+      {udp, "sips:bob@198.51.100.1", Transport::Tls, "198.51.100.1:5061", "198.51.100.1"},
+      {udp, "sips:bob@203.0.113.7;transport=tcp", Transport::Tls, "203.0.113.7:5061",
+       "203.0.113.7"},
+      {tcp, "sip:bob@203.0.113.7", Transport::Udp, "203.0.113.7:5060", ""},
+      {tcp, "sip:198.51.100.1;lr", Transport::Tcp, "198.51.100.1:5060", ""},
+      {tcp, "sip:198.51.100.1;transport=udp;lr", Transport::Udp, "198.51.100.1:5060", ""},
+      {tls, "sip:198.51.100.1:5061;lr", Transport::Tls, "198.51.100.1:5061", "sip.example.org"},
+      {tls, "sip:198.51.100.1;transport=tls;lr", Transport::Tls, "198.51.100.1:5061",
+       "sip.example.org"},
+      {tls, "sip:bob@203.0.113.7;transport=tls", Transport::Tls, "203.0.113.7:5061", "203.0.113.7"},
+      {tls, "sip:bob@203.0.113.7;transport=tcp", Transport::Tcp, "203.0.113.7:5060", ""},
+  };
+  for (const auto& c : cases) {
+    const Flow flow = towards(c.flow, c.uri);
+    EXPECT_EQ(flow.transport, c.transport) << c.uri;
+    EXPECT_EQ(flow.remote, *Endpoint::parse(c.remote)) << c.uri;
+    EXPECT_EQ(flow.tls_name, c.name) << c.uri;
+  }
+}
+
 }  // namespace
 }  // namespace godwit::sip

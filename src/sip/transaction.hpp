@@ -52,6 +52,9 @@ struct TransactionLimits {
   std::size_t max_server = 100'000;
   /// With so many events, or datagrams, not yet fetched, arriving messages are dropped and counted.
   std::size_t max_pending = 4'096;
+  /// Larger requests to be sent by UDP go by TCP, and by UDP only if that fails (RFC 3261 §18.1.1,
+  /// for a path whose MTU is not known). 0: never.
+  std::size_t max_datagram_request = 1'300;
   /// What server transactions remember of requests and responses, which others choose the size of.
   std::size_t max_server_bytes = 64U * 1024 * 1024;
 };

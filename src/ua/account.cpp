@@ -58,7 +58,7 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
     const auto proxy = parse_sip_address(config.outbound_proxy, "outbound proxy");
     if (!proxy) return tl::unexpected<Error>(proxy.error());
     account->first_hop = *proxy;
-    account->route_set.push_back("<" + proxy->domain_uri() + ";lr>");
+    account->route_set.push_back("<" + proxy->domain_uri() + proxy->transport_param() + ";lr>");
   }
   const CallPolicy& calls = config.calls;
   if (calls.min_session_expires < std::chrono::seconds(90) ||
@@ -67,6 +67,23 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
     return fail(ErrorCode::InvalidArgument,
                 "session_expires is from min_session_expires (90 s or more, RFC 4028 §4) to a day");
   }
+  SipAddress& hop = account->first_hop;
+  // RFC 3261 §26.2.2: what is sips is reached over TLS.
+  const bool secure = hop.sips || aor->sips;
+  switch (config.transport) {
+    case TransportChoice::Auto:
+      account->transport =
+          hop.transport.value_or(secure ? sip::Transport::Tls : sip::Transport::Udp);
+      break;
+    case TransportChoice::Udp: account->transport = sip::Transport::Udp; break;
+    case TransportChoice::Tcp: account->transport = sip::Transport::Tcp; break;
+    case TransportChoice::Tls: account->transport = sip::Transport::Tls; break;
+  }
+  if (secure && account->transport != sip::Transport::Tls) {
+    return fail(ErrorCode::InvalidArgument,
+                "account " + config.aor + ": sips: needs TLS to the first hop");
+  }
+  if (!hop.has_port) hop.port = default_port(account->transport);
   account->server = account->first_hop.endpoint();
   account->wants_registration = config.register_on_add;
 
@@ -119,8 +136,21 @@ sip::TransactionTimers Account::recovery_timers() const {
   return timers;
 }
 
-std::string Account::contact(const Endpoint& local) const {
-  return "sip:" + wire::percent_encode_user(aor.user) + "@" + local.to_string();
+Hop Account::hop() const {
+  Hop hop{transport, server.value_or(Endpoint{}), {}};
+  // RFC 5922 §4: the certificate must be for the domain that we were told, not for what the name
+  // service made of it.
+  if (transport == sip::Transport::Tls) hop.tls_name = first_hop.host;
+  return hop;
+}
+
+std::string Account::contact(const Endpoint& local, sip::Transport on) const {
+  // RFC 3261 §8.1.1.8: with a sips AOR the Contact is sips too, which says TLS by itself.
+  std::string uri =
+      (aor.sips ? "sips:" : "sip:") + wire::percent_encode_user(aor.user) + "@" + local.to_string();
+  if (on == sip::Transport::Tcp) uri += ";transport=tcp";
+  if (on == sip::Transport::Tls && !aor.sips) uri += ";transport=tls";
+  return uri;
 }
 
 }  // namespace godwit::ua

@@ -15,6 +15,8 @@
 #include "sip/registration.hpp"
 #include "ua/driver.hpp"
 #include "ua/locator.hpp"
+#include "ua/streams.hpp"
+#include "ua/stun_keep_alive.hpp"
 #include "ua/text.hpp"
 
 namespace godwit::ua {
@@ -29,6 +31,8 @@ struct Account {
   AccountConfig config;
   SipAddress aor;
   SipAddress first_hop;  ///< Outbound proxy, else registrar, else the AOR's host.
+  /// To the first hop: configured, else its URI's, else UDP.
+  sip::Transport transport = sip::Transport::Udp;
   std::vector<std::string> route_set;
   std::unique_ptr<sip::DigestClient> digest;
   std::unique_ptr<sip::Registration> registration;
@@ -49,8 +53,15 @@ struct Account {
   /// … but not before its REGISTER in flight is answered, for the old path still works.
   bool wait_for_answer = false;
   Generation generation;
+  /// When it was last registered anew because its connection had ended, and how often since the
+  /// registrar last accepted it: a server that closes every connection must not make us spin.
+  std::optional<TimePoint> reconnected_at;
+  int reconnects = 0;
   /// Between our requests and the first hop's first responses, smoothed; empty: not measured yet.
   std::optional<Duration> round_trip;
+
+  StunKeepAlive keep_alive;  ///< Runs while it is registered over UDP through a NAT.
+  TimerId keep_alive_timer;
 
   /// A measurement. Weighed in with 1/8 (RFC 6298 §2).
   void note_round_trip(Duration sample);
@@ -63,8 +74,10 @@ struct Account {
   const sip::Target* current_target() const;
   /// Is this the server that our credentials are for?
   bool trusts(const IpAddress& address) const;
-  /// "sip:alice@192.0.2.7:5060"
-  std::string contact(const Endpoint& local) const;
+  /// Where its requests go, once `server` is known.
+  Hop hop() const;
+  /// "sip:alice@192.0.2.7:5060;transport=tcp", for requests on that transport.
+  std::string contact(const Endpoint& local, sip::Transport on = sip::Transport::Udp) const;
 };
 
 }  // namespace godwit::ua

@@ -49,8 +49,11 @@ struct Call {
   CallId id;
   AccountId account;
   bool outgoing = false;
-  std::string target;                  ///< Outgoing: the Request-URI.
-  std::optional<Endpoint> first_hop;   ///< Not the account's server, but this.
+  std::string target;  ///< Outgoing: the Request-URI.
+  /// Straight to the callee's host, not to the account's server.
+  std::optional<Endpoint> first_hop;
+  sip::Transport transport = sip::Transport::Udp;  ///< To `first_hop` …
+  std::string tls_name;                            ///< … and its host, with TLS.
   std::vector<sip::Target> targets;    ///< What the first hop's name stands for, the best first.
   std::optional<LocationId> location;  ///< Being looked up.
   int servers_tried = 0;               ///< That did not take our INVITE.
@@ -130,6 +133,8 @@ struct Call {
   bool repaired = false;  ///< The one repair offer of this generation has been made.
   bool wait_for_registration = false;
   TimerId deadline;  ///< While suspended.
+  /// Since when a recovery has tried to reach its peer from `path`; while `move_pending`.
+  std::optional<TimePoint> moving_since;
 
   std::deque<DtmfRow> dtmf;  ///< Rows of digits, the first one on its way.
   bool dtmf_in_flight = false;

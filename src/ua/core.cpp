@@ -33,6 +33,12 @@ ListenPorts listen_ports(const UserAgentConfig& config) {
   return {config.sip_port, config.listen_tcp, config.listen_tls, tls_of(config)};
 }
 
+sip::TransactionLimits transaction_limits(const UserAgentConfig& config) {
+  sip::TransactionLimits limits;
+  limits.max_datagram_request = config.max_udp_request;
+  return limits;
+}
+
 Streams::Settings stream_settings(const UserAgentConfig& config) {
   return {tls_of(config), config.mptcp, config.stream_keep_alive};
 }
@@ -43,7 +49,7 @@ Core::Impl::Impl(UserAgentConfig config, Random& random, Log& log)
     : config_(std::move(config)),
       random_(random),
       log_(log),
-      transactions_(random, log),
+      transactions_(random, log, transaction_limits(config_)),
       listeners_(listen_ports(config_), outputs_),
       streams_(stream_settings(config_), listeners_, random, outputs_),
       locator_(random, outputs_),
@@ -160,6 +166,7 @@ void Core::Impl::dispatch(const sip::TransactionEvent& event, TimePoint now) {
         }
         break;
       case OwnerKind::CallControl:
+      case OwnerKind::KeepAlive:
       case OwnerKind::Core:
       case OwnerKind::Usage: break;
     }
@@ -244,11 +251,15 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
           case CallTimer::Proof: on_proof_timer(*call, now); break;
           case CallTimer::Deadline: on_deadline(*call, now); break;
           case CallTimer::Unproven: on_unproven_timer(*call); break;
+          case CallTimer::Unreachable: on_unreachable_timer(*call, now); break;
         }
         touch(call->id);
       }
       break;
     case OwnerKind::Usage: on_usage_timer(id, timer.kind, now); break;
+    case OwnerKind::KeepAlive:
+      if (Account* account = find_account(AccountId{id})) on_keep_alive_timer(*account, now);
+      break;
     case OwnerKind::Core:
       if (static_cast<CoreTimer>(timer.kind) == CoreTimer::BrokenListener) {
         replace_broken_listeners(now);
@@ -282,12 +293,16 @@ bool Core::Impl::flush_transmits(TimePoint now) {
       continue;
     }
     const Listener* listener = listeners_.find(transmit->flow.listener);
+    // A dialog on a connection whose next request the peer's Contact wants by UDP.
+    if (listener == nullptr && streams_.find(transmit->flow.listener) != nullptr) {
+      listener = listeners_.find(path_of(transmit->flow), sip::Transport::Udp);
+    }
     if (listener == nullptr || listener->dead) continue;  // Nothing leaves on a dead flow.
     // Nor on one whose address is away for the moment, while the judge waits whether it returns:
     // the system would refuse, and the transaction fail for it. Its retransmission may get through.
     if (!is_present(listener->path)) continue;
     outputs_.push_back(
-        SendDatagram{transmit->flow.listener, transmit->flow.remote, std::move(transmit->bytes)});
+        SendDatagram{listener->id, transmit->flow.remote, std::move(transmit->bytes)});
   }
   return failed;
 }
@@ -332,6 +347,10 @@ void Core::Impl::on_datagram(ListenerId id, const Endpoint& remote, std::string 
   }
   if (bytes.find_first_not_of("\r\n\0", 0, 3) == std::string::npos) {
     ++counters_.keepalives;
+    return;
+  }
+  if (wire::looks_like_stun(as_bytes(bytes))) {
+    on_stun(id, remote, bytes, now);
     return;
   }
   auto message = wire::Message::parse(std::move(bytes));
@@ -544,6 +563,9 @@ Result<RequestId> Core::send_dtmf(CallId call, const std::string& digits, DtmfMe
 }
 Result<Generation> Core::handle_ip_change(const IpChangeOptions& options, TimePoint now) {
   return impl_->handle_ip_change(options, now);
+}
+Result<void> Core::restart_listener(TransportChoice transport, TimePoint now) {
+  return impl_->restart_listener(transport, now);
 }
 void Core::shut_down(TimePoint now) { impl_->shut_down(now); }
 bool Core::idle() const { return impl_->idle(); }

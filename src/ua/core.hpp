@@ -54,6 +54,7 @@ class Core {
   Result<RequestId> send_dtmf(CallId call, const std::string& digits, DtmfMethod method,
                               TimePoint now);
   Result<Generation> handle_ip_change(const IpChangeOptions& options, TimePoint now);
+  Result<void> restart_listener(TransportChoice transport, TimePoint now);
   /// Ends all calls and registrations; `idle()` tells when nothing waits for an answer any more.
   void shut_down(TimePoint now);
   bool idle() const;

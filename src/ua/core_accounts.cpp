@@ -116,17 +116,33 @@ void Core::Impl::advance(Account& account, TimePoint now) {
   place_account(account, now);
   if (!account.server || !account.path) return;
   prefer_better_server(account, now);
-  const ListenerId listener = listeners_.ensure(*account.path, judge_.generation());
-  const auto flow = listeners_.flow(listener, *account.server);
-  if (!flow || !account.wants_registration) return;
+  open_listeners(*account.path);
+  if (!account.wants_registration) return;
   sip::Registration& registration = *account.registration;
   registration.set_patience(patience(account, now));
-  if (account.move_pending) {
+  const bool reconnects = !account.move_pending && has_lost_connection(account);
+  if (reconnects && (registration.in_flight() || !may_reconnect(account, now))) return;
+  const auto flow = flow_to(*account.path, account.hop(), now);
+  if (!flow) {
+    if (const auto why = flow_failure(*account.path, account.hop())) {
+      on_no_connection(account, *why, now);
+    }
+    return;
+  }
+  if (reconnects) {
+    account.reconnected_at = now;
+    ++account.reconnects;
+    sip::RegistrationMove move;
+    move.flow = *flow;
+    move.contact = contact_for(account, *flow);
+    move.generation = account.generation;
+    if (const auto moved = registration.move(move, now); !moved) retry_later(now);
+  } else if (account.move_pending) {
     if (account.wait_for_answer && registration.in_flight()) return;
     account.move_pending = false;
     sip::RegistrationMove move;
     move.flow = *flow;
-    move.contact = account.contact(flow->local);
+    move.contact = contact_for(account, *flow);
     move.timers = account.recovery_timers();
     move.generation = account.generation;
     if (const auto moved = registration.move(move, now); !moved) {
@@ -138,7 +154,7 @@ void Core::Impl::advance(Account& account, TimePoint now) {
       recovery_->registration_sent(account.id, now);
     }
   } else if (registration.state() == RegistrationState::Unregistered && !registration.in_flight()) {
-    if (const auto started = registration.start(*flow, account.contact(flow->local), now);
+    if (const auto started = registration.start(*flow, contact_for(account, *flow), now);
         !started) {
       warn("account " + account.config.aor + " could not register: " + started.error().detail);
       retry_later(now);
@@ -147,8 +163,38 @@ void Core::Impl::advance(Account& account, TimePoint now) {
   drain(account, now);
 }
 
+bool Core::Impl::has_lost_connection(const Account& account) const {
+  const auto& flow = account.registration->flow();
+  if (!flow || !is_stream(flow->transport)) return false;
+  if (account.registration->state() == RegistrationState::Unregistered) return false;
+  const Stream* stream = streams_.find(flow->listener);
+  return stream == nullptr || stream->failed || stream->dead;
+}
+
+bool Core::Impl::may_reconnect(Account& account, TimePoint now) {
+  if (!account.reconnected_at) return true;
+  const Duration wait = Streams::kFirstRetry * (1 << std::min(account.reconnects, 5));
+  if (now >= *account.reconnected_at + wait) return true;
+  retry_later(now);
+  return false;
+}
+
+void Core::Impl::on_no_connection(Account& account, const std::string& why, TimePoint now) {
+  retry_later(now);
+  if (!account.move_pending || !is_stream(account.transport)) return;
+  // A recovery must not wait for a server that may be away for days; the registration goes on
+  // trying by itself.
+  account.move_pending = false;
+  if (has_lost_connection(account)) account.registration->suspend(now);
+  if (recovery_) {
+    progress(recovery_->registration_answered(account.id, false, 503, why, now));
+  }
+}
+
 void Core::Impl::drain(Account& account, TimePoint now) {
   while (auto status = account.registration->poll_event()) {
+    if (status->state == RegistrationState::Registered) account.reconnects = 0;
+    keep_mapping(account, *status, now);
     if (status->state == RegistrationState::Suspended) continue;  // Told in place_account.
     if (status->state == RegistrationState::Failed && fail_over(account, *status, now)) continue;
     if (status->state == RegistrationState::Registered) on_server_proven(account, now);

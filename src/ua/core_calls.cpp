@@ -63,11 +63,18 @@ Result<CallId> Core::Impl::call(AccountId account_id, const std::string& target,
     if (!parsed) return tl::unexpected<Error>(parsed.error());
     callee = *parsed;
   }
-  Call& call = make_call(account_id, true);
-  call.target = callee.uri();
   const bool by_account = !account->route_set.empty() || callee.host == account->aor.host;
+  if (callee.sips && by_account && account->transport != sip::Transport::Tls) {
+    // RFC 3261 §26.2.2.
+    return fail(ErrorCode::InvalidArgument,
+                "call target \"" + target + "\" needs TLS, which the account does not use");
+  }
+  Call& call = make_call(account_id, true);
+  call.target = callee.uri() + callee.transport_param();
   if (!by_account) {
     // Neither our domain nor through a proxy: straight to the host (RFC 3261 §8.1.2).
+    call.transport = callee.transport.value_or(sip::Transport::Udp);
+    if (call.transport == sip::Transport::Tls) call.tls_name = callee.host;
     call.first_hop = callee.endpoint().value_or(Endpoint{IpAddress{}, callee.port});
     if (!callee.endpoint()) locate_callee(call, callee, now);
   }
@@ -188,8 +195,7 @@ void Core::Impl::end_call(Call& call, const std::string& why, TimePoint now) {
     touch(call.id);
     return;
   }
-  const Listener* listener = listeners_.find(call.session->flow().listener);
-  if (listener == nullptr || listener->dead) {
+  if (is_dead(call.session->flow())) {
     call.session->give_up(why, now);
   } else {
     call.session->end(now);
@@ -236,10 +242,11 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
     }
   }
   if (!call.media) open_first_media(call, hop->address);
-  const ListenerId listener = listeners_.ensure(*call.path, judge_.generation());
-  const auto flow = listeners_.flow(listener, *hop);
-  if (const Listener* state = listeners_.find(listener); state != nullptr && state->failed) {
-    start_later(call, "no SIP port of " + call.path->to_string() + " could be opened", now);
+  open_listeners(*call.path);
+  const Hop way = call.first_hop ? Hop{call.transport, *hop, call.tls_name} : account.hop();
+  const auto flow = flow_to(*call.path, way, now);
+  if (const auto why = flow_failure(*call.path, way)) {
+    start_later(call, *why, now);
     return;
   }
   if (call.media->failed) {
@@ -256,7 +263,7 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   invite.target = call.target;
   invite.offer = wire::to_string(*call.open_offer);
   invite.flow = *flow;
-  invite.contact = account.contact(flow->local);
+  invite.contact = contact_for(account, *flow);
   invite.timers.timeout = patience(call, *hop, now);
   call.session->answer_challenges(account.trusts(hop->address));
   remotes_changed_ = true;
@@ -357,7 +364,7 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
   sip::RefreshRequest refresh;
   refresh.method = method;
   refresh.flow = call.session->flow();
-  refresh.contact = account.contact(refresh.flow.local);
+  refresh.contact = contact_for(account, refresh.flow);
   if (call.wish.recovery) refresh.timers = account.recovery_timers();
   if (const auto limit = patience(call, refresh.flow.remote, now)) refresh.timers.timeout = limit;
   refresh.generation = call.generation;

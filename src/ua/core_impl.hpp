@@ -42,6 +42,7 @@ enum class OwnerKind : std::uint8_t {
   CallControl = 3,
   Core = 4,
   Usage = 5,
+  KeepAlive = 7,
 };
 
 class Core::Impl {
@@ -69,6 +70,7 @@ class Core::Impl {
   Result<RequestId> send_dtmf(CallId call, const std::string& digits, DtmfMethod method,
                               TimePoint now);
   Result<Generation> handle_ip_change(const IpChangeOptions& options, TimePoint now);
+  Result<void> restart_listener(TransportChoice transport, TimePoint now);
   void shut_down(TimePoint now);
   bool idle() const;
 
@@ -92,7 +94,7 @@ class Core::Impl {
 
  private:
   using Timer = sip::UsageTimer;
-  enum class CallTimer : std::uint32_t { Refresh = 1, Proof, Deadline, Unproven };
+  enum class CallTimer : std::uint32_t { Refresh = 1, Proof, Deadline, Unproven, Unreachable };
   enum class CoreTimer : std::uint32_t { Retry = 1, BrokenListener };
 
   // core.cpp
@@ -135,9 +137,18 @@ class Core::Impl {
   void place_account(Account& account, TimePoint now);
   void stop_registration(Account& account, TimePoint now);
   void drain(Account& account, TimePoint now);
+  bool has_lost_connection(const Account& account) const;
+  bool may_reconnect(Account& account, TimePoint now);
+  void on_no_connection(Account& account, const std::string& why, TimePoint now);
+  void keep_mapping(Account& account, const sip::RegistrationStatus& status, TimePoint now);
+  void on_keep_alive_timer(Account& account, TimePoint now);
+  void arm_keep_alive(Account& account);
+  void on_stun(ListenerId listener, const Endpoint& remote, const std::string& bytes,
+               TimePoint now);
 
   // core_location.cpp
-  sip::LocationPolicy location_policy() const;
+  /// With a transport: that and no other.
+  sip::LocationPolicy location_policy(std::optional<sip::Transport> transport) const;
   void locate_server(Account& account, TimePoint now);
   void locate_callee(Call& call, const SipAddress& callee, TimePoint now);
   void forget_location(std::optional<LocationId>& location);
@@ -268,6 +279,7 @@ class Core::Impl {
   bool stay_on_old_path(Call& call);
   void on_proof_timer(Call& call, TimePoint now);
   void on_deadline(Call& call, TimePoint now);
+  void on_unreachable_timer(Call& call, TimePoint now);
   void progress(const std::optional<IpChangeStep>& step);
   void finish_recovery_if_complete(TimePoint now);
   void restart_outgoing(Call& call, const mobility::PlanRow& row);
@@ -284,6 +296,13 @@ class Core::Impl {
   std::optional<std::string> flow_failure(const mobility::Path& path, const Hop& hop) const;
   static Hop hop_of(const sip::Flow& flow) { return {flow.transport, flow.remote, flow.tls_name}; }
   mobility::Path path_of(const sip::Flow& flow) const;
+  /// The sockets of a path that something uses: UDP always, for whatever comes unasked.
+  void open_listeners(const mobility::Path& path);
+  /// Our URI for requests on `flow`. On a connection that is its own endpoint, unless a listener
+  /// could be reached.
+  std::string contact_for(const Account& account, const sip::Flow& flow) const;
+  /// Where the requests of a call's dialog go.
+  Hop hop_of(const Call& call) const;
   /// Nothing can leave on it any more, and nothing can take its place: its address is gone.
   bool is_dead(const sip::Flow& flow) const;
   /// False: the request has failed for it.

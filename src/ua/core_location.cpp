@@ -20,13 +20,16 @@ sip::ServerName server_name(const SipAddress& address) {
   sip::ServerName name;
   name.host = address.host;
   if (address.has_port) name.port = address.port;
+  name.transport = address.transport;
+  name.sips = address.sips;
   return name;
 }
 
 }  // namespace
 
-sip::LocationPolicy Core::Impl::location_policy() const {
+sip::LocationPolicy Core::Impl::location_policy(std::optional<sip::Transport> transport) const {
   sip::LocationPolicy policy;
+  if (transport) policy.transports = {*transport};
   // RFC 6724 prefers IPv6, where there is any to the world; which family truly leads somewhere is
   // seen when a path is chosen.
   const bool v6 =
@@ -38,7 +41,13 @@ sip::LocationPolicy Core::Impl::location_policy() const {
 
 void Core::Impl::locate_server(Account& account, TimePoint now) {
   if (account.location || (account.resolve_again_at && now < *account.resolve_again_at)) return;
-  const auto id = locator_.locate(server_name(account.first_hop), location_policy(), now);
+  sip::ServerName name = server_name(account.first_hop);
+  // Our user's wish counts as the URI's; UDP is what is taken without any.
+  if (account.transport != sip::Transport::Udp ||
+      account.config.transport != TransportChoice::Auto) {
+    name.transport = account.transport;
+  }
+  const auto id = locator_.locate(name, location_policy(name.transport), now);
   if (!id) {
     on_located(account, Located{{}, {}, id.error().detail, now, true}, now);
     return;
@@ -48,7 +57,9 @@ void Core::Impl::locate_server(Account& account, TimePoint now) {
 }
 
 void Core::Impl::locate_callee(Call& call, const SipAddress& callee, TimePoint now) {
-  const auto id = locator_.locate(server_name(callee), location_policy(), now);
+  sip::ServerName name = server_name(callee);
+  if (name.sips) name.transport = sip::Transport::Tls;
+  const auto id = locator_.locate(name, location_policy(name.transport), now);
   if (!id) {
     end_call(call, "the called host could not be found: " + id.error().detail, now);
     return;
@@ -110,7 +121,9 @@ void Core::Impl::on_located(Account& account, const Located& located, TimePoint 
   account.targets = located.targets;
   account.fresh_until = located.fresh_until;
   if (!account.server) {
-    account.server = best_target(account.targets, now)->endpoint;
+    const sip::Target& best = *best_target(account.targets, now);
+    account.server = best.endpoint;
+    account.transport = best.transport;
   } else if (account.current_target() == nullptr) {
     log_.info("ua", "the server " + account.server->to_string() + " of account " +
                         account.config.aor + " is no longer one of " + account.first_hop.host);
@@ -130,7 +143,11 @@ void Core::Impl::on_located(Call& call, const Located& located, TimePoint now) {
     return;
   }
   call.targets = located.targets;
-  if (!call.started) call.first_hop = best_target(call.targets, now)->endpoint;
+  if (!call.started) {
+    const sip::Target& best = *best_target(call.targets, now);
+    call.first_hop = best.endpoint;
+    call.transport = best.transport;
+  }
   touch(call.id);
 }
 
@@ -142,6 +159,7 @@ bool Core::Impl::take_reachable_server(Account& account) {
   for (const sip::Target& target : account.targets) {
     if (!reachable(target.endpoint)) continue;
     account.server = target.endpoint;
+    account.transport = target.transport;
     account.suspended = false;
     account.move_pending = account.wants_registration;
     account.generation = judge_.generation();
@@ -183,6 +201,7 @@ std::optional<Duration> Core::Impl::patience(const Call& call, const Endpoint& s
 
 void Core::Impl::use_server(Account& account, const sip::Target& target) {
   account.server = target.endpoint;
+  account.transport = target.transport;
   account.round_trip.reset();
   account.wait_for_answer = false;
   account.path = mobility::choose_path(judge_.current(), target.endpoint.address, path_policy());

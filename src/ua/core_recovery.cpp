@@ -192,6 +192,8 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
   call->path = row.to;
   call->refused_path.reset();
   call->move_pending = true;
+  call->moving_since = now;
+  (void)schedule(*call, CallTimer::Unreachable, now + account.config.ip_change.recovery_deadline);
   call->refresh_not_before.reset();
   call->refusals = 0;
   call->repaired = false;
@@ -231,11 +233,10 @@ void Core::Impl::restart_outgoing(Call& call, const mobility::PlanRow& row) {
 
 void Core::Impl::cancel_former(Call& call, TimePoint now) {
   if (!call.former_to_cancel || !call.path) return;
-  const auto flow = listeners_.flow(listeners_.ensure(*call.path, judge_.generation()),
-                                    call.former->flow().remote);
+  const auto flow = flow_to(*call.path, hop_of(call.former->flow()), now);
   if (!flow) return;
   call.former_to_cancel = false;
-  call.former->move_flow(*flow, accounts_.at(call.account)->contact(flow->local));
+  call.former->move_flow(*flow, contact_for(*accounts_.at(call.account), *flow));
   call.former->abandon_pending(now);
   call.restart_at = now + kCancelWait;
   schedule(call, CallTimer::Refresh, *call.restart_at);
@@ -278,26 +279,25 @@ void Core::Impl::move_media(Call& call, const mobility::PlanRow& row,
 }
 
 void Core::Impl::move_session(Call& call, TimePoint now) {
-  const ListenerId listener = listeners_.ensure(*call.path, judge_.generation());
-  const auto flow = listeners_.flow(listener, call.session->flow().remote);
+  open_listeners(*call.path);
+  const Hop hop = hop_of(call);
+  const auto flow = flow_to(*call.path, hop, now);
   if (!flow) {
-    if (const Listener* state = listeners_.find(listener); state != nullptr && state->failed) {
-      retry_later(now);
-    }
+    if (flow_failure(*call.path, hop)) retry_later(now);
     return;
   }
   call.move_pending = false;
+  call.moving_since.reset();
   const sip::ListenerId old = call.session->flow().listener;
-  const Listener* old_listener = listeners_.find(old);
-  const bool old_is_dead = old_listener == nullptr || old_listener->dead;
+  const bool old_is_dead = is_dead(call.session->flow());
   const Account& account = *accounts_.at(call.account);
   // While the old flow works, what is pending there stays; the refresh waits for its end.
   if (!old_is_dead && call.session->refresh_pending()) {
     call.move_pending = true;
     return;
   }
-  call.session->move_flow(*flow, account.contact(flow->local));
-  if (old_is_dead && old != listener) {
+  call.session->move_flow(*flow, contact_for(account, *flow));
+  if (old_is_dead && old != flow->listener) {
     if (call.session->prack_pending() && !call.session->refresh_pending()) {
       call.session->abandon_pending(now);
     } else if (call.session->refresh_pending()) {
@@ -434,6 +434,15 @@ void Core::Impl::on_deadline(Call& call, TimePoint now) {
   if (!call.suspended || call.state == CallState::Ended) return;
   call.ending = true;
   call.session->give_up("lost on a network change: no network came back in time", now);
+}
+
+void Core::Impl::on_unreachable_timer(Call& call, TimePoint now) {
+  const Duration patience = accounts_.at(call.account)->config.ip_change.recovery_deadline;
+  if (!call.move_pending || call.state == CallState::Ended || call.ending) return;
+  if (!call.moving_since || now - *call.moving_since < patience) return;
+  call.ending = true;
+  call.move_pending = false;
+  call.session->give_up("lost on a network change: no connection could be opened in time", now);
 }
 
 bool Core::Impl::is_moving() const {

@@ -134,16 +134,15 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
   // The room may have been found just after the transaction was passed over: the next copy gets it.
   if (!event.transaction) return;
   Account* account = account_for(request);
-  const Listener* listener = listeners_.find(event.flow.listener);
-  if (listener == nullptr) return;
+  const mobility::Path path = path_of(event.flow);
   Call& call = make_call(account->id, false);
   call.state = CallState::Incoming;
   call.announced = true;
-  call.path = listener->path;
+  call.path = path;
   call.started = true;
-  call.origin.address = listener->path.local;
+  call.origin.address = path.local;
   call.session->answer_challenges(account->trusts(event.flow.remote.address));
-  call.session->incoming(event, account->contact(event.flow.local), now);
+  call.session->incoming(event, contact_for(*account, event.flow), now);
   outputs_.push_back(CreateMedia{call.id});
   remotes_changed_ = true;
   drain(call, now);

@@ -4,6 +4,7 @@
 // of a connection means for those who used it. The connections themselves are kept in Streams.
 #include <algorithm>
 
+#include "sip/routing.hpp"
 #include "ua/core_impl.hpp"
 #include "wire/sip/message.hpp"
 
@@ -42,6 +43,31 @@ mobility::Path Core::Impl::path_of(const sip::Flow& flow) const {
   return path;
 }
 
+void Core::Impl::open_listeners(const mobility::Path& path) {
+  for (const auto transport : {sip::Transport::Udp, sip::Transport::Tcp, sip::Transport::Tls}) {
+    (void)listeners_.ensure(path, judge_.generation(), transport);
+  }
+}
+
+std::string Core::Impl::contact_for(const Account& account, const sip::Flow& flow) const {
+  Endpoint local = flow.local;
+  if (is_stream(flow.transport)) {
+    const Listener* listener = listeners_.find(path_of(flow), flow.transport);
+    if (listener != nullptr) local.port = listener->bound->port;
+  }
+  return account.contact(local, flow.transport);
+}
+
+Hop Core::Impl::hop_of(const Call& call) const {
+  const sip::Flow& flow = call.session->flow();
+  const Account& account = *accounts_.at(call.account);
+  // The other end of a connection that a peer opened is no place to connect to.
+  if (is_stream(flow.transport) && !call.outgoing && flow.remote != account.hop().remote) {
+    return hop_of(sip::towards(flow, call.session->next_hop()));
+  }
+  return hop_of(flow);
+}
+
 bool Core::Impl::is_dead(const sip::Flow& flow) const {
   if (is_stream(flow.transport)) {
     if (const Stream* stream = streams_.find(flow.listener)) return stream->dead;
@@ -60,7 +86,9 @@ bool Core::Impl::send_on_stream(sip::Transmit transmit, TimePoint now) {
     // Nothing leaves from an address that is gone: the recovery sends anew what matters.
     const mobility::Path path = path_of(flow);
     if ((stream != nullptr && stream->dead) || !is_present(path)) return true;
-    id = streams_.ensure(path, hop_of(flow), judge_.generation(), now);
+    // A large request of a UDP flow can do without, if need be.
+    const bool tentative = stream == nullptr && listeners_.find(flow.listener) != nullptr;
+    id = streams_.ensure(path, hop_of(flow), judge_.generation(), now, tentative);
   }
   if (transmit.request && id != flow.listener) transactions_.move_client(transmit.request, id);
   if (streams_.send(id, std::move(transmit.bytes), now)) return true;
@@ -144,6 +172,7 @@ void Core::Impl::on_stream_closed(ListenerId id, const std::string& reason, Time
     return;
   }
   const bool was_open = stream->open;
+  const bool tentative = stream->tentative;
   const Hop hop = stream->hop;
   const mobility::Path path = stream->path;
   const bool of_recovery = recovery_ && stream->generation == recovery_->generation();
@@ -153,6 +182,10 @@ void Core::Impl::on_stream_closed(ListenerId id, const std::string& reason, Time
                         hop.remote.to_string() +
                         " ended: " + (reason.empty() ? "the peer closed it" : reason));
     transactions_.on_connection_lost(id, now);
+  } else if (tentative) {
+    log_.info("ua",
+              "no TCP connection to " + hop.remote.to_string() + " for a large request: " + reason);
+    transactions_.on_flow_failed(id, now);
   } else {
     const std::string what = std::string("no ") + to_string(hop.transport) + " connection to " +
                              hop.remote.to_string() + ": " +
@@ -161,6 +194,12 @@ void Core::Impl::on_stream_closed(ListenerId id, const std::string& reason, Time
     if (of_recovery) progress(recovery_->listener_opened(false, Endpoint{}, what, now));
     transactions_.on_flow_failed(id, now);
     retry_later(now);
+    for (const auto& [account, state] : accounts_) {
+      if (!state->wants_registration || !state->server || state->hop() != hop) continue;
+      if (state->registration->state() != RegistrationState::Unregistered) continue;
+      emit(RegistrationChanged{account, RegistrationState::Failed, 503, what, "",
+                               std::chrono::seconds(0)});
+    }
   }
   touch_users(path);
   settle(now);
@@ -174,6 +213,37 @@ void Core::Impl::end_stream(ListenerId id, const std::string& reason, TimePoint 
   streams_.close(id);
   transactions_.on_connection_lost(id, now);
   touch_users(path);
+}
+
+Result<void> Core::Impl::restart_listener(TransportChoice choice, TimePoint now) {
+  sip::Transport transport = sip::Transport::Udp;
+  switch (choice) {
+    case TransportChoice::Auto:
+      return fail(ErrorCode::InvalidArgument, "one transport at a time: Udp, Tcp or Tls");
+    case TransportChoice::Udp: break;
+    case TransportChoice::Tcp: transport = sip::Transport::Tcp; break;
+    case TransportChoice::Tls: transport = sip::Transport::Tls; break;
+  }
+  bool any = false;
+  for (const ListenerId id : listeners_.all()) {
+    const Listener* listener = listeners_.find(id);
+    if (listener->transport != transport || listener->dead) continue;
+    any = true;
+    if (transport == sip::Transport::Udp) {
+      // What is under way moves to the new socket, and all say again where they are.
+      listeners_.close(id);
+      dead_listeners_.push_back(id);
+      continue;
+    }
+    // What it accepted stays; the same port is taken again if it can be had.
+    const mobility::Path path = listener->path;
+    listeners_.close(id);
+    (void)listeners_.ensure(path, judge_.generation(), transport);
+  }
+  if (!any) return fail(ErrorCode::NotFound, "there is no listener of this kind");
+  if (transport == sip::Transport::Udp && judge_.has_snapshot()) judge_.force(now);
+  settle(now);
+  return {};
 }
 
 void Core::Impl::touch_users(const mobility::Path& path) {

@@ -25,7 +25,7 @@ Stream& Streams::add(ListenerId id, Hop hop, const mobility::Path& path, Generat
 }
 
 ListenerId Streams::ensure(const mobility::Path& path, const Hop& hop, Generation generation,
-                           TimePoint now) {
+                           TimePoint now, bool tentative) {
   ListenerId failed;
   Duration wait = kFirstRetry;
   for (auto& [id, stream] : streams_) {
@@ -49,7 +49,9 @@ ListenerId Streams::ensure(const mobility::Path& path, const Hop& hop, Generatio
   Stream& stream = add(id, hop, path, generation);
   stream.last_traffic = now;
   stream.retry_at = now + wait;
-  stream.give_up_at = now + kOpenDeadline + kGrace;
+  stream.tentative = tentative;
+  const Duration deadline = tentative ? kTentativeDeadline : kOpenDeadline;
+  stream.give_up_at = now + deadline + kGrace;
   OpenStream open;
   open.stream = id;
   open.transport = hop.transport;
@@ -63,7 +65,7 @@ ListenerId Streams::ensure(const mobility::Path& path, const Hop& hop, Generatio
   }
   open.mptcp = settings_.mptcp;
   open.generation = generation;
-  open.deadline = kOpenDeadline;
+  open.deadline = deadline;
   out_.push_back(std::move(open));
   arm(stream);
   return id;

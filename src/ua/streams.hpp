@@ -46,6 +46,7 @@ struct Stream {
   /// Could not be opened. Stays in the table until forget_failures(), so that it is not tried anew
   /// at every occasion; ensure() does so after `retry_at`.
   bool failed = false;
+  bool tentative = false;
   std::string failure = {};  ///< Why, for people.
   TimePoint retry_at{};
   /// The address is gone: nothing is sent any more, and it is closed once all uses have left it.
@@ -77,6 +78,7 @@ class Streams {
   static constexpr std::size_t kMaxWaitingBytes = 256U * 1024;
   /// TCP's own third repetition of a SYN comes after 7 s.
   static constexpr Duration kOpenDeadline = std::chrono::seconds(8);
+  static constexpr Duration kTentativeDeadline = std::chrono::seconds(2);
   /// From the first byte of a message to its last, and from accepting to the first message.
   static constexpr Duration kMessageDeadline = std::chrono::seconds(10);
   /// Without any traffic, unless it is in use. Longer than any transaction.
@@ -99,8 +101,9 @@ class Streams {
 
   /// The connection on `path` to `hop`, opened now if there is none: one for all accounts and
   /// calls. It may be one that failed and waits. Zero if there are too many.
+  /// `tentative`: something else will do if it cannot be opened within kTentativeDeadline.
   ListenerId ensure(const mobility::Path& path, const Hop& hop, Generation generation,
-                    TimePoint now);
+                    TimePoint now, bool tentative = false);
   const Stream* find(ListenerId id) const;
   /// The one that could not be opened on `path` to `hop`, until it is tried again.
   const Stream* failed(const mobility::Path& path, const Hop& hop) const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ua/text.hpp"
 
+#include "sip/routing.hpp"
 #include "wire/sip/uri.hpp"
 
 namespace godwit::ua {
@@ -12,10 +13,21 @@ std::string SipAddress::host_part() const {
   return text;
 }
 
-std::string SipAddress::domain_uri() const { return "sip:" + host_part(); }
+std::string SipAddress::domain_uri() const { return (sips ? "sips:" : "sip:") + host_part(); }
 
 std::string SipAddress::uri() const {
-  return "sip:" + (user.empty() ? "" : wire::percent_encode_user(user) + "@") + host_part();
+  return (sips ? "sips:" : "sip:") + (user.empty() ? "" : wire::percent_encode_user(user) + "@") +
+         host_part();
+}
+
+std::string SipAddress::transport_param() const {
+  if (!transport || (sips && *transport == sip::Transport::Tls)) return {};
+  switch (*transport) {
+    case sip::Transport::Udp: return ";transport=udp";
+    case sip::Transport::Tcp: return ";transport=tcp";
+    case sip::Transport::Tls: return ";transport=tls";
+  }
+  return {};
 }
 
 std::optional<Endpoint> SipAddress::endpoint() const {
@@ -32,13 +44,13 @@ Result<SipAddress> parse_sip_address(std::string_view text, std::string_view wha
                 std::string(what) + " \"" + std::string(text) + "\" " + why);
   };
   if (!uri || uri->host.empty()) return complain("is not a SIP URI such as sip:alice@example.org");
-  if (uri->scheme == wire::Scheme::Sips)
-    return complain("asks for TLS, which is not available yet");
-  const std::string_view transport = uri->transport();
-  if (!transport.empty() && transport != "udp" && transport != "UDP") {
-    return complain("asks for a transport other than UDP, which is not available yet");
-  }
   SipAddress address;
+  address.sips = uri->scheme == wire::Scheme::Sips;
+  address.transport = sip::transport_in(*uri);
+  if (!uri->transport().empty() && !address.transport) {
+    return complain("asks for a transport that is not UDP, TCP or TLS, or with sips: for UDP");
+  }
+  address.port = default_port(address.transport.value_or(sip::Transport::Udp));
   address.user = wire::percent_decode(uri->user);
   address.host = std::string(uri->host);
   if (address.host.size() > 2 && address.host.front() == '[') {

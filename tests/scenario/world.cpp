@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/bytes.hpp"
+#include "wire/stun/stun.hpp"
+
 namespace godwit::scenario {
 
 int failed_expectations() {
@@ -33,6 +36,7 @@ World::World(Stage chosen)
   network.observe([this](const testing::PacketEvent& event) {
     if (event.kind != testing::PacketEvent::Kind::Sent || event.from_host != "phone") return;
     if (testing::read_rtp(event.packet.bytes) || testing::is_rtcp(event.packet.bytes)) return;
+    if (wire::looks_like_stun(as_bytes(event.packet.bytes))) return;
     auto message = SipText::parse(event.packet.bytes);
     if (!message) {
       ADD_FAILURE() << "the phone sent what is not SIP: " << event.packet.bytes;
@@ -41,6 +45,11 @@ World::World(Stage chosen)
     sent_.push_back(SentSip{event.at, event.packet.source, std::move(*message)});
   });
   server->bind("bob", peer.uri());
+  if (stage.transport == sip::Transport::Tcp) server.listen_streams({}, stage.multipath);
+  if (stage.transport == sip::Transport::Tls) {
+    server.listen_streams(server_address().to_string(), stage.multipath);
+  }
+  phone.set_multipath(stage.multipath);
 }
 
 World::~World() {
@@ -86,7 +95,7 @@ testing::Host& World::make_phone_host() {
 
 MiniServerConfig World::server_config() const {
   MiniServerConfig config = stage.server;
-  config.locals = {{server_address(), 5060}};
+  config.locals = {server_endpoint()};
   config.domains.push_back("example.org");
   if (stage.digest) config.users = {{"alice", "wonderland"}, {"bob", "builder"}};
   return config;
@@ -95,7 +104,7 @@ MiniServerConfig World::server_config() const {
 MockPeerConfig World::peer_config() const {
   MockPeerConfig config = stage.peer;
   config.local = {peer_address(), 5060};
-  config.server = {server_address(), 5060};
+  config.server = server_endpoint();
   config.latch_after = stage.latch_after;
   config.refuse_before_ack = stage.refuse_before_ack;
   return config;
@@ -105,6 +114,8 @@ AccountConfig World::account_config() const {
   AccountConfig config;
   config.aor = "sip:alice@example.org";
   config.registrar = "sip:" + server_address().to_uri_host();
+  if (stage.transport == sip::Transport::Tcp) config.registrar += ";transport=tcp";
+  if (stage.transport == sip::Transport::Tls) config.registrar += ";transport=tls";
   config.password = "wonderland";
   config.expires = stage.expires;
   config.ip_change.recovery_deadline = stage.recovery_deadline;

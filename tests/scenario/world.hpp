@@ -43,6 +43,9 @@ constexpr Duration kMachine = milliseconds(3);
 struct Stage {
   std::uint64_t seed = 1;
   Family family = Family::V4;
+  /// Between the phone and the server, which for TLS listens on port 5061 only.
+  sip::Transport transport = sip::Transport::Udp;
+  bool multipath = false;           ///< TCP as Multipath TCP at both ends.
   Duration rtt = milliseconds(50);  ///< Between the phone and everything else.
   double loss = 0;                  ///< On the phone's links, each way.
   Duration jitter{};
@@ -88,6 +91,7 @@ class World {
 
   // Common steps; they fail the test if they do not succeed.
   AccountConfig account_config() const;
+  Endpoint server_endpoint() const { return {server_address(), default_port(stage.transport)}; }
   void register_phone();
   void call_peer();   ///< Registered, called, confirmed on both sides, 500 ms of talk.
   void peer_calls();  ///< The same the other way.
