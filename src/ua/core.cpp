@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ua/core_impl.hpp"
+#include "ua/instance_id.hpp"
 #include "wire/sip/headers.hpp"
 #include "wire/sip/message.hpp"
 
@@ -26,13 +27,14 @@ constexpr std::size_t kMaxWatchedRemotes = 128;
 
 }  // namespace
 
-Core::Impl::Impl(UserAgentConfig config, Random& random, Log& log)
+Core::Impl::Impl(UserAgentConfig config, Random& random, Log& log, Store* store)
     : config_(std::move(config)),
       random_(random),
       log_(log),
       transactions_(random, log),
       listeners_(config_.sip_port, outputs_),
-      judge_(path_policy()) {
+      judge_(path_policy()),
+      instance_id_(load_instance_id(store, random, log)) {
   transactions_.answer_statelessly([this](const sip::Flow& flow, const wire::Message& request) {
     return needs_no_transaction(flow, request);
   });
@@ -464,8 +466,8 @@ Counters Core::Impl::counters() const {
 
 // --- the public face ---
 
-Core::Core(UserAgentConfig config, Random& random, Log& log)
-    : impl_(std::make_unique<Impl>(std::move(config), random, log)) {}
+Core::Core(UserAgentConfig config, Random& random, Log& log, Store* store)
+    : impl_(std::make_unique<Impl>(std::move(config), random, log, store)) {}
 Core::~Core() = default;
 
 Result<AccountId> Core::add_account(AccountConfig config, TimePoint now) {
@@ -479,6 +481,9 @@ Result<void> Core::register_account(AccountId account, TimePoint now) {
 }
 Result<void> Core::unregister_account(AccountId account, TimePoint now) {
   return impl_->unregister_account(account, now);
+}
+Result<void> Core::push_wake(AccountId account, TimePoint now) {
+  return impl_->push_wake(account, now);
 }
 Result<CallId> Core::call(AccountId account, const std::string& target, TimePoint now) {
   return impl_->call(account, target, now);

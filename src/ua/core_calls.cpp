@@ -33,7 +33,7 @@ void Core::Impl::make_session(Call& call) {
   sip::SessionConfig session;
   session.local_uri = account.aor.uri();
   session.display_name = account.config.display_name;
-  session.route_set = account.route_set;
+  session.route_set = account.routes();
   session.user_agent = config_.user_agent;
   call.session_number = ++last_session_;
   sessions_[call.session_number] = call.id;
@@ -245,7 +245,7 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   invite.target = call.target;
   invite.offer = wire::to_string(*call.open_offer);
   invite.flow = *flow;
-  invite.contact = account.contact(flow->local);
+  invite.contact = account.dialog_contact(flow->local, hop->address);
   call.session->answer_challenges(account.trusts(hop->address));
   remotes_changed_ = true;
   if (const auto sent = call.session->invite(std::move(invite), now); !sent) {
@@ -332,7 +332,7 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
   const Account& account = *accounts_.at(call.account);
   sip::RefreshRequest refresh;
   refresh.flow = call.session->flow();
-  refresh.contact = account.contact(refresh.flow.local);
+  refresh.contact = account.dialog_contact(refresh.flow.local, refresh.flow.remote.address);
   if (call.wish.recovery) refresh.timers = account.recovery_timers();
   refresh.generation = call.generation;
   call.open_offer = call.next_offer(config_.media, *path);

@@ -37,13 +37,14 @@ enum class OwnerKind : std::uint8_t { Registration = 1, Session = 2, CallControl
 
 class Core::Impl {
  public:
-  Impl(UserAgentConfig config, Random& random, Log& log);
+  Impl(UserAgentConfig config, Random& random, Log& log, Store* store);
 
   // Commands and inputs, named as in Core.
   Result<AccountId> add_account(AccountConfig config, TimePoint now);
   Result<void> remove_account(AccountId id, TimePoint now);
   Result<void> register_account(AccountId id, TimePoint now);
   Result<void> unregister_account(AccountId id, TimePoint now);
+  Result<void> push_wake(AccountId id, TimePoint now);
   Result<CallId> call(AccountId account, const std::string& target, TimePoint now);
   Result<void> ring(CallId id, TimePoint now);
   Result<void> answer(CallId id, TimePoint now);
@@ -112,6 +113,7 @@ class Core::Impl {
   void place_account(Account& account, TimePoint now);
   void stop_registration(Account& account, TimePoint now);
   void drain(Account& account, TimePoint now);
+  void rewrite_contact(Account& account, const sip::RegistrationStatus& status, TimePoint now);
   void on_server_resolved(Account& account, const Result<std::vector<IpAddress>>& addresses,
                           TimePoint now);
 
@@ -215,6 +217,7 @@ class Core::Impl {
   std::uint32_t last_call_ = 0;
   std::uint32_t last_session_ = 0;
   std::uint32_t last_query_ = 0;
+  std::string instance_id_;  ///< RFC 5626 §4.1; of all accounts.
 };
 
 }  // namespace godwit::ua

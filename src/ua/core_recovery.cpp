@@ -231,7 +231,8 @@ void Core::Impl::cancel_former(Call& call, TimePoint now) {
                                     call.former->flow().remote);
   if (!flow) return;
   call.former_to_cancel = false;
-  call.former->move_flow(*flow, accounts_.at(call.account)->contact(flow->local));
+  call.former->move_flow(
+      *flow, accounts_.at(call.account)->dialog_contact(flow->local, flow->remote.address));
   call.former->abandon_pending(now);
   call.restart_at = now + kCancelWait;
   schedule(call, CallTimer::Refresh, *call.restart_at);
@@ -292,7 +293,7 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
     call.move_pending = true;
     return;
   }
-  call.session->move_flow(*flow, account.contact(flow->local));
+  call.session->move_flow(*flow, account.dialog_contact(flow->local, flow->remote.address));
   if (old_is_dead && old != listener) {
     if (call.session->refresh_pending()) {
       call.session->abandon_pending(now);

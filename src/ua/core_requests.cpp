@@ -142,7 +142,8 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
   call.started = true;
   call.origin.address = listener->path.local;
   call.session->answer_challenges(account->trusts(event.flow.remote.address));
-  call.session->incoming(event, account->contact(event.flow.local), now);
+  call.session->incoming(event,
+                         account->dialog_contact(event.flow.local, event.flow.remote.address), now);
   outputs_.push_back(CreateMedia{call.id});
   remotes_changed_ = true;
   drain(call, now);

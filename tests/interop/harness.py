@@ -212,15 +212,17 @@ class Kamailio(Process):
 
     USERS = {"alice": "wonderland", "bob": "builder", "baresip": "strange"}
 
-    def __init__(self, test):
+    def __init__(self, test, template="kamailio.cfg", **more):
         self.host = address()
         folder = pathlib.Path(tempfile.mkdtemp(prefix="godwit-kamailio-"))
         test.addCleanup(shutil.rmtree, folder, ignore_errors=True)
         modules = next(pathlib.Path("/usr/lib").glob("*/kamailio/modules"))
         passwords = "\n".join(f'  if ($au == "{user}") $var(password) = "{password}";'
                               for user, password in self.USERS.items())
-        config = (HERE / "kamailio.cfg").read_text(encoding="utf-8")
+        config = (HERE / template).read_text(encoding="utf-8")
         config = config.replace("@HOST@", self.host).replace("@PASSWORDS@", passwords)
+        for name, value in more.items():
+            config = config.replace(f"@{name}@", value)
         (folder / "kamailio.cfg").write_text(config, encoding="utf-8")
         # -DD: in the foreground, children and all, so that ending this process ends them.
         super().__init__(test, ["/usr/sbin/kamailio", "-DD", "-E", "-f", folder / "kamailio.cfg", "-L",
