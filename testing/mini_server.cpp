@@ -312,6 +312,7 @@ void MiniServer::handle_request(const Arrival& arrival, SipText request) {
   }
   // RFC 3261 §16.4: every leading Route that names us has done its work.
   const auto routes = request.values("Route");
+  const auto flow = routes.empty() ? std::nullopt : flow_of(routes.front());
   const auto foreign = std::find_if(routes.begin(), routes.end(), [&](const std::string& route) {
     return !is_own_host(uri_of(route));
   });
@@ -336,6 +337,11 @@ void MiniServer::handle_request(const Arrival& arrival, SipText request) {
   const bool at_us = !request.has("Route") && is_own_host(request.uri);
   if (at_us && (uri->user.empty() || request.method == "REGISTER")) {
     handle_own_request(arrival, request);
+    return;
+  }
+  // RFC 5626 §5.3: over the flow of the token, except what came over it.
+  if (flow && *flow != arrival.remote) {
+    forward(arrival, std::move(request), *flow);
     return;
   }
   route_request(arrival, std::move(request));
@@ -440,10 +446,11 @@ void MiniServer::route_request(const Arrival& arrival, SipText request) {
       refuse(known ? 480 : 404, known ? "Temporarily Unavailable" : "Not Found");
       return;
     }
-    request.uri = live.front().contact;
+    const ServerBinding& chosen = binding_for(request.uri, live);
+    request.uri = chosen.contact;
     const auto contact = parse_uri(request.uri);
     target = contact ? contact->literal() : std::nullopt;
-    if (config_.send_to_source) target = live.front().source;
+    if (config_.send_to_source || config_.outbound) target = chosen.source;
   } else if (in_dialog) {
     target = uri->literal();
     // A peer behind a NAT is reached at its hole, which only its registration knows.
@@ -492,15 +499,19 @@ void MiniServer::forward(const Arrival& arrival, SipText request, const Endpoint
   const bool may_form_dialog =
       request.method == "INVITE" || request.method == "SUBSCRIBE" || request.method == "REFER";
   if (config_.record_route && may_form_dialog) {
+    std::string token;
+    if (config_.flow_tokens) {
+      token = flow_token(registered_from(arrival.remote, arrival.now) ? arrival.remote : target);
+    }
     const auto entry = [&](const Endpoint& local) {
-      std::string uri = "<sip:";
+      std::string uri = "<sip:" + token;
       if (config_.record_route_host.empty()) {
         uri += local.address.to_uri_host() + ":" + std::to_string(local.port);
       } else {
         uri += config_.record_route_host;
         if (local.port != 5060) uri += ":" + std::to_string(local.port);
       }
-      return uri + ";lr>";
+      return uri + (token.empty() ? ";lr>" : ";lr;ob>");
     };
     // Between families each side must find a hop that it can reach: two entries (RFC 5658 §5.1).
     if (config_.record_route_host.empty() && !(*out == arrival.local)) {
@@ -531,6 +542,10 @@ void MiniServer::handle_register(const Arrival& arrival, const SipText& request)
     return;
   }
   if (!config_.users.empty() && !authenticated(arrival, request, name)) return;
+  if (config_.refuse_push && request.first("Contact").find("pn-provider") != std::string::npos) {
+    reply(arrival, request, 555, "Push Notification Service Not Supported");
+    return;
+  }
   if (request.to_string().size() > kMaxRegister) {
     reply(arrival, request, 513, "Message Too Large");
     return;
@@ -636,14 +651,9 @@ void MiniServer::update_bindings(const Arrival& arrival, const SipText& request,
   ++counters_.registered;
   SipText answer = SipText::response_to(request, 200, "OK", tag_);
   for (const ServerBinding& binding : updated) {
-    std::string value = "<" + binding.contact + ">";
-    if (binding.expires_at) {
-      const auto left =
-          std::chrono::duration_cast<std::chrono::seconds>(*binding.expires_at - arrival.now);
-      value += ";expires=" + std::to_string(left.count());
-    }
-    answer.append("Contact", value);
+    answer.append("Contact", contact_of(name, binding, request, arrival.now));
   }
+  grant_extensions(answer, request);
   users_[name].bindings = std::move(updated);
   send_response(arrival, answer);
 }

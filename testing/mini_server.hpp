@@ -58,6 +58,17 @@ struct MiniServerConfig {
   std::chrono::seconds default_expires{3600};
   std::chrono::seconds max_expires{86'400};
 
+  // What it grants to a REGISTER that asks for it.
+  bool outbound = false;  ///< RFC 5626: says so with Require, sends to where a binding came from.
+  bool gruu = false;      ///< RFC 5627: public ones, and routes by them.
+  bool push = false;      ///< RFC 8599: says that it would; 555 if false and `refuse_push`.
+  bool refuse_push = false;
+  std::vector<std::string> service_route;  ///< RFC 3608, each as "<sip:…;lr>".
+  std::chrono::seconds flow_timer{0};      ///< RFC 5626 §4.4; 0: none.
+  /// Record-routes as an RFC 5626 edge proxy: with a token for the flow to the registered side,
+  /// which is where a request with that Route goes unless it came from there.
+  bool flow_tokens = false;
+
   // Limits; a full table is answered with 503, never grown.
   std::size_t max_users = 20'000;
   std::size_t max_bindings_per_user = 10;
@@ -167,6 +178,14 @@ class MiniServer {
   /// True if the request carried good credentials; otherwise a challenge has been sent.
   bool authenticated(const Arrival& arrival, const SipText& request, const std::string& user);
   void update_bindings(const Arrival& arrival, const SipText& request, const std::string& name);
+  // mini_server_outbound.cpp
+  void grant_extensions(SipText& answer, const SipText& request) const;
+  std::string contact_of(const std::string& name, const ServerBinding& binding,
+                         const SipText& request, TimePoint now) const;
+  const ServerBinding& binding_for(const std::string& uri,
+                                   const std::vector<ServerBinding>& live) const;
+  std::string flow_token(const Endpoint& flow);
+  std::optional<Endpoint> flow_of(const std::string& route) const;
   bool is_own_host(const std::string& uri) const;
   const Endpoint* local_for(Family family) const;
   bool registered_from(const Endpoint& source, TimePoint now) const;
@@ -190,6 +209,7 @@ class MiniServer {
   std::deque<std::pair<TimePoint, std::string>> answer_age_;
   std::vector<Misbehaviour> faults_;
   std::vector<Delayed> delayed_;
+  std::map<std::string, Endpoint> flows_;  ///< By token.
   std::deque<ServerDatagram> outputs_;
   ServerCounters counters_;
 };

@@ -32,7 +32,7 @@ SimulatedPhone::SimulatedPhone(Network& network, Host& host, UserAgentConfig con
       timing_(timing),
       random_(simulation_.fork_random()),
       media_random_(simulation_.fork_random()),
-      core_(std::make_unique<ua::Core>(config_, random_, log_)),
+      core_(std::make_unique<ua::Core>(config_, random_, log_, &store_)),
       alarm_(simulation_, [this] { wake(); }),
       snapshot_alarm_(simulation_, [this] { network_changed(); }) {
   host_.on_change([this] { snapshot_alarm_.set(simulation_.now() + timing_.snapshot_delay); });
@@ -78,6 +78,9 @@ Result<void> SimulatedPhone::remove_account(AccountId account) {
 }
 Result<void> SimulatedPhone::register_account(AccountId account) {
   return give([&](ua::Core& core, TimePoint now) { return core.register_account(account, now); });
+}
+Result<void> SimulatedPhone::push_wake(AccountId account) {
+  return give([&](ua::Core& core, TimePoint now) { return core.push_wake(account, now); });
 }
 Result<void> SimulatedPhone::unregister_account(AccountId account) {
   return give([&](ua::Core& core, TimePoint now) { return core.unregister_account(account, now); });

@@ -56,6 +56,7 @@ class SimulatedPhone {
   Result<void> remove_account(AccountId account);
   Result<void> register_account(AccountId account);
   Result<void> unregister_account(AccountId account);
+  Result<void> push_wake(AccountId account);
   Result<CallId> call(AccountId account, const std::string& target);
   Result<void> ring(CallId call);
   Result<void> answer(CallId call);
@@ -194,6 +195,7 @@ class SimulatedPhone {
   SeededRandom media_random_;
   NullLog log_;
   MemoryAudio audio_;
+  MemoryStore store_;
   std::unique_ptr<ua::Core> core_;
   Alarm alarm_;
   Alarm snapshot_alarm_;

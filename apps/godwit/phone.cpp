@@ -102,6 +102,7 @@ const std::vector<Phone::Command>& Phone::commands() {
        &Phone::do_ip_change},
       {"register", "", "register again at once", &Phone::do_register},
       {"unregister", "", "be called no more", &Phone::do_unregister},
+      {"push-wake", "", "a push notification has come: register at once", &Phone::do_push_wake},
       {"status", "", "registration and calls", &Phone::do_status},
       {"wait", "SECONDS", "read the next command later, for scripts", &Phone::do_wait},
       {"help", "", "this list", &Phone::do_help},

@@ -70,6 +70,7 @@ class Phone {
 
   Result<std::string> do_register(const std::string& argument);
   Result<std::string> do_unregister(const std::string& argument);
+  Result<std::string> do_push_wake(const std::string& argument);
   Result<std::string> do_call(const std::string& argument);
   Result<std::string> do_answer(const std::string& argument);
   Result<std::string> do_reject(const std::string& argument);

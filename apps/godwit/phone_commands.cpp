@@ -62,6 +62,10 @@ Result<std::string> Phone::do_unregister(const std::string&) {
   return done(agent_->unregister_account(account_));
 }
 
+Result<std::string> Phone::do_push_wake(const std::string&) {
+  return done(agent_->push_wake(account_));
+}
+
 Result<std::string> Phone::do_call(const std::string& argument) {
   if (argument.find_first_of(" \t<>\"") != std::string::npos) {
     return fail(ErrorCode::InvalidArgument,

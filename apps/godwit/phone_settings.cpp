@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <sstream>
 #include <utility>
 
 #include "io/sound_files.hpp"
@@ -80,6 +81,66 @@ Result<std::string> read_password(const std::string& file) {
                quoted(file));
   }
   return line;
+}
+
+/// ~/.local/state/godwit, as the XDG base directories have it; empty without a home.
+std::string default_state_dir() {
+  // NOLINTBEGIN(concurrency-mt-unsafe): nothing else runs yet.
+  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') {
+    return std::string(state) + "/godwit";
+  }
+  const char* home = std::getenv("HOME");
+  // NOLINTEND(concurrency-mt-unsafe)
+  if (home == nullptr || *home != '/') return {};
+  return std::string(home) + "/.local/state/godwit";
+}
+
+/// "REALM:USER:FILE"; the file's first line is the password.
+Result<AccountCredentials> read_credentials(const std::string& text) {
+  const auto first = text.find(':');
+  const auto second = first == std::string::npos ? first : text.find(':', first + 1);
+  if (second == std::string::npos || first == 0 || second + 1 == text.size()) {
+    return must_be("REALM:USER:FILE", text);
+  }
+  AccountCredentials credentials;
+  credentials.realm = text.substr(0, first);
+  credentials.username = text.substr(first + 1, second - first - 1);
+  auto password = read_password(text.substr(second + 1));
+  if (!password) return fail(ErrorCode::Io, "has no password: " + password.error().detail);
+  credentials.password = std::move(*password);
+  return credentials;
+}
+
+Result<OutboundMode> parse_outbound(const std::string& text) {
+  if (text == "off") return OutboundMode::Off;
+  if (text == "auto") return OutboundMode::Auto;
+  if (text == "required") return OutboundMode::Required;
+  return must_be("off, auto or required", text);
+}
+
+Result<GruuMode> parse_gruu(const std::string& text) {
+  if (text == "off") return GruuMode::Off;
+  if (text == "auto") return GruuMode::Auto;
+  if (text == "always") return GruuMode::Always;
+  return must_be("off, auto or always", text);
+}
+
+Result<ContactRewrite> parse_contact_rewrite(const std::string& text) {
+  if (text == "off") return ContactRewrite::Off;
+  if (text == "auto") return ContactRewrite::Auto;
+  if (text == "always") return ContactRewrite::Always;
+  return must_be("off, auto or always", text);
+}
+
+/// "PROVIDER PRID [PARAM]", separated by spaces.
+Result<PushConfig> parse_push(const std::string& text) {
+  std::istringstream words(text);
+  PushConfig push;
+  std::string more;
+  if (!(words >> push.provider >> push.prid) || ((words >> push.param) && (words >> more))) {
+    return must_be("PROVIDER PRID [PARAM]", text);
+  }
+  return push;
 }
 
 }  // namespace
@@ -211,6 +272,33 @@ PhoneFlags::PhoneFlags(CLI::App& command) {
                 return {};
               });
   table_.path("password-file", "FILE", "The password is this file's first line", &password_file_);
+  table_.list("credentials", "REALM:USER:FILE",
+              "For a server or proxy that asks in a realm of its own; the password is FILE's first "
+              "line; may be given several times",
+              [&account](const std::string& given) -> Result<void> {
+                auto one = read_credentials(given);
+                if (!one) return tl::unexpected(one.error());
+                account.credentials.push_back(std::move(*one));
+                return {};
+              });
+  table_.text("outbound", "WHETHER", "SIP Outbound (RFC 5626): off, auto or required [auto]",
+              into(account.outbound, parse_outbound));
+  table_.text("gruu", "WHETHER",
+              "Use the GRUU (RFC 5627) that the server grants: off, auto (with Outbound) or always "
+              "[auto]",
+              into(account.gruu, parse_gruu));
+  table_.text("contact-rewrite", "WHETHER",
+              "Register the address that the server sees: off, auto (if ours is private) or always "
+              "[auto]",
+              into(account.contact_rewrite, parse_contact_rewrite));
+  table_.text("push", "\"PROVIDER PRID [PARAM]\"",
+              "Where to send push notifications (RFC 8599); the command push-wake is for when one "
+              "comes",
+              into(account.push, parse_push));
+  agent.state_dir = default_state_dir();
+  table_.text("state-dir", "FOLDER",
+              "Keeps what names this phone to servers [~/.local/state/godwit]; \"\": keep nothing",
+              into_text(agent.state_dir));
   table_.choice("register", "Register at the start (--no-register: only call and be called)",
                 &account.register_on_add);
   table_.number("expires", "SECONDS", "Lifetime to ask for when registering, 10 to 86400 [300]", 10,

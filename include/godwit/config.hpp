@@ -50,6 +50,7 @@ enum class MptcpMode : std::uint8_t {
   Off,
 };
 const char* to_string(MptcpMode mode);
+
 /// Use of an optional SIP extension.
 enum class ExtensionUse : std::uint8_t {
   Off,        ///< Neither offered nor used.
@@ -78,6 +79,51 @@ struct CallPolicy {
   RedirectPolicy redirect = RedirectPolicy::Follow;
 };
 
+/// SIP Outbound (RFC 5626): the registrar keeps the flow that we registered over as the way to us.
+enum class OutboundMode : std::uint8_t {
+  Off,       ///< Neither reg-id nor `Supported: outbound`.
+  Auto,      ///< Asked for, and done without where the registrar or the first hop cannot.
+  Required,  ///< A registrar that cannot is a failed registration.
+};
+/// Globally routable URIs (RFC 5627): one granted by the registrar is the Contact in dialogs, so
+/// that what a peer sends there follows the registration to a new address.
+enum class GruuMode : std::uint8_t {
+  Off,
+  /// Asked for; used where the registrar also does Outbound. Of proxies that grant GRUUs by default
+  /// some route only what is not within a dialog by them, and a BYE to one would be lost.
+  Auto,
+  Always,  ///< Used wherever one is granted.
+};
+/// Whether the address that the registrar sees (RFC 3581 `received` and `rport`) is our Contact
+/// instead of our own, when the two differ.
+enum class ContactRewrite : std::uint8_t {
+  Off,
+  Auto,  ///< Where our own address is a private one.
+  Always,
+};
+
+/// Push notifications (RFC 8599 §4.1): where to send what wakes this installation. Each at most 256
+/// bytes.
+struct PushConfig {
+  std::string provider;  ///< pn-provider, e.g. "fcm", "apns", "webpush"; empty: no push.
+  std::string prid;      ///< pn-prid: the token or URL that the provider gave us.
+  std::string param;     ///< pn-param, as the provider wants it; may be empty.
+};
+
+/// The hash function of a stored password hash (RFC 7616, RFC 8760).
+enum class DigestHash : std::uint8_t { Md5, Sha256, Sha512_256 };
+
+/// What one realm is answered with when it asks who we are.
+struct AccountCredentials {
+  std::string realm;     ///< As the server names it, without quotes; empty: any other realm.
+  std::string username;  ///< Empty: the AOR's user part.
+  std::string password;  ///< Never logged.
+  /// Instead of the password, H(username:realm:password) in hex, so that the password itself need
+  /// not be kept. It answers challenges of its hash only, and only with `realm` set. Never logged.
+  std::string ha1;
+  DigestHash ha1_hash = DigestHash::Md5;
+};
+
 struct AccountConfig {
   std::string aor;                    ///< "sip:alice@example.org".
   std::string display_name;           ///< Sent in From; may be empty.
@@ -90,6 +136,13 @@ struct AccountConfig {
   IpChangePolicy ip_change;
   TransportChoice transport = TransportChoice::Auto;
   CallPolicy calls;
+  /// For servers and proxies that ask in realms of their own, at most 16. `username` and `password`
+  /// above answer every realm that is not named here.
+  std::vector<AccountCredentials> credentials;
+  OutboundMode outbound = OutboundMode::Auto;
+  GruuMode gruu = GruuMode::Auto;
+  ContactRewrite contact_rewrite = ContactRewrite::Auto;
+  PushConfig push;
 };
 
 /// G.711 in both laws; the order is the order of preference in offers.
@@ -118,6 +171,10 @@ struct UserAgentConfig {
   bool watch_network = true;
   /// Asked instead of the system's DNS servers; empty: those of the system. Port 0 is 53.
   std::vector<Endpoint> dns_servers;
+  /// A folder for what must outlive the program (the instance-id of RFC 5626 §4.1): made when
+  /// needed, its files mode 0600. Empty: nothing is kept, and each run is a new instance to the
+  /// registrars.
+  std::string state_dir;
   std::uint32_t max_calls = 64;  ///< More incoming ones get 486.
   /// Incoming calls that ring at once from one address that is no server of their account's; more
   /// get 486. Keeps one stranger from taking all places.

@@ -33,6 +33,9 @@ struct RegistrationChanged {
   std::string reason;
   std::string contact;              ///< The bound Contact URI when Registered.
   std::chrono::seconds expires{0};  ///< As granted.
+  bool outbound = false;            ///< Registered with SIP Outbound (RFC 5626).
+  std::string gruu = {};            ///< The public GRUU (RFC 5627) that was granted.
+  bool push = false;                ///< A proxy will send push notifications (RFC 8599).
 };
 
 enum class CallState : std::uint8_t { Calling, Incoming, Ringing, EarlyMedia, Confirmed, Ended };

@@ -50,6 +50,10 @@ class UserAgent {
   /// unregister_account().
   Result<void> register_account(AccountId account);
   Result<void> unregister_account(AccountId account);
+  /// A push notification for the account has come (RFC 8599 §4.1.3): registers again at once, which
+  /// lets the proxy send on the request, mostly an INVITE, that it holds back. Pass it on however
+  /// often it comes; a REGISTER on its way is not repeated.
+  Result<void> push_wake(AccountId account);
 
   /// Calls `target`, a SIP URI or a user name at the account's domain.
   Result<CallId> call(AccountId account, const std::string& target);

@@ -55,7 +55,8 @@ CoreDriver::CoreDriver(UserAgentConfig config, EventHandler on_event, LogHandler
                  note_suspend(io::now());
                  settle();
                }),
-      core_(config, random_, log_),
+      store_(config.state_dir.empty() ? std::nullopt : std::optional<FileStore>(config.state_dir)),
+      core_(config, random_, log_, store_ ? &*store_ : nullptr),
       reports_(loop_, kMaxReports,
                [this](std::pair<CallId, media::MediaReport> report) {
                  give([&](TimePoint now) { core_.on_media(report.first, report.second, now); });

@@ -26,6 +26,7 @@
 #include "io/resolver.hpp"
 #include "io/system_random.hpp"
 #include "io/udp_socket.hpp"
+#include "runtime/file_store.hpp"
 #include "runtime/log_bridge.hpp"
 #include "runtime/mailbox.hpp"
 #include "runtime/media_worker.hpp"
@@ -144,6 +145,7 @@ class CoreDriver {
   std::vector<std::pair<Endpoint, Bytes>> outgoing_views_;
   StreamTable streams_;
 
+  std::optional<FileStore> store_;
   ua::Core core_;
   bool in_core_ = false;
   bool settling_ = false;

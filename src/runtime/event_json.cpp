@@ -29,6 +29,9 @@ struct Members {
     status(event.status, event.reason);
     if (!event.contact.empty()) json.member("contact", event.contact);
     if (event.expires.count() != 0) json.member("expires_s", event.expires.count());
+    if (event.outbound) json.member("outbound", true);
+    if (!event.gruu.empty()) json.member("gruu", event.gruu);
+    if (event.push) json.member("push", true);
   }
   void operator()(const IncomingCall& event) {
     begin("incoming_call");

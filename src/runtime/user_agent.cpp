@@ -43,6 +43,10 @@ Result<void> UserAgent::unregister_account(AccountId account) {
       [&](ua::Core& core, TimePoint now) { return core.unregister_account(account, now); });
 }
 
+Result<void> UserAgent::push_wake(AccountId account) {
+  return impl_->run([&](ua::Core& core, TimePoint now) { return core.push_wake(account, now); });
+}
+
 Result<CallId> UserAgent::call(AccountId account, const std::string& target) {
   return impl_->run([&](ua::Core& core, TimePoint now) { return core.call(account, target, now); });
 }

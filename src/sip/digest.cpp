@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "wire/sip/auth.hpp"
+#include "wire/sip/lex.hpp"
 #include "wire/sip/message.hpp"
 #include "wire/sip/uri.hpp"
 
@@ -184,6 +185,7 @@ std::vector<DigestClient::Finding> DigestClient::read_challenges(const wire::Mes
     realm.algorithm = *algorithm;
     realm.algorithm_named = !challenge->algorithm.empty();
     realm.qop_auth = qop_auth;
+    realm.userhash = wire::lex::iequals(challenge->params.get("userhash").value_or(""), "true");
     finding.answerable = std::move(realm);
     finding.stale = challenge->stale;
   }
@@ -290,12 +292,16 @@ std::string DigestClient::answer(Realm& realm, const DigestCredentials& credenti
                        .method = method,
                        .uri = uri});
 
-  std::string value = "Digest username=\"" + username + "\", realm=\"" + realm.realm +
+  // RFC 7616 §3.4.4: the hash stands in the header only, A1 keeps the name.
+  const std::string shown_name =
+      realm.userhash ? digest_hash(realm.algorithm, username + ":" + realm.realm) : username;
+  std::string value = "Digest username=\"" + shown_name + "\", realm=\"" + realm.realm +
                       "\", nonce=\"" + realm.nonce + "\", uri=\"" + std::string(uri) +
                       "\", response=\"" + response + '"';
   // RFC 3261 §22.4 and RFC 7616 §3.4: algorithm, qop and nc are tokens, not quoted.
   if (realm.algorithm_named) value += std::string(", algorithm=") + to_string(realm.algorithm);
   if (realm.opaque) value += ", opaque=\"" + *realm.opaque + '"';
+  if (realm.userhash) value += ", userhash=true";
   if (realm.qop_auth) value += ", qop=auth, nc=" + nc + ", cnonce=\"" + cnonce + '"';
   return value;
 }

@@ -4,7 +4,7 @@
 // last challenge of each (server, realm), answers it, and puts credentials into later requests
 // ahead of a challenge. Owned by whoever owns the account; registration and sessions share it, so
 // that nonce counts are unique. Sends nothing itself; never logs or hands out a password.
-// Not done here: auth-int (no server asks for it alone, and it would bind the body), Basic.
+// Not done here, and refused by name: auth-int alone (it would bind the body), Basic.
 #pragma once
 
 #include <cstdint>
@@ -111,6 +111,7 @@ class DigestClient {
     bool algorithm_named =
         false;              ///< Echoed only then: RFC 2069 servers do not know the parameter.
     bool qop_auth = false;  ///< False: RFC 2069 style.
+    bool userhash = false;  ///< The user name is to be sent hashed (RFC 7616 §3.4.4).
     std::uint32_t nonce_count = 0;
     std::string session_cnonce;  ///< -sess: one for the life of the nonce, for A1 is bound to it.
     std::uint64_t last_used = 0;

@@ -117,7 +117,9 @@ class DigestClientTest : public ::testing::Test {
     if (!c || !c->is_digest()) return false;
     const auto algorithm = parse_digest_algorithm(c->algorithm);
     if (!algorithm) return false;
-    const std::string ha1 = digest_ha1(*algorithm, c->username, c->realm, password);
+    const std::string name =
+        c->params.get("userhash") ? std::string("alice") : std::string(c->username);
+    const std::string ha1 = digest_ha1(*algorithm, name, c->realm, password);
     return c->uri == "sip:example.com" && digest_response({.algorithm = *algorithm,
                                                            .ha1 = ha1,
                                                            .nonce = c->nonce,
@@ -446,6 +448,47 @@ TEST_F(DigestClientTest, NextnonceReplacesTheNonce) {
   client_.on_success(response(200, {}), kServer);
   client_.on_success(response(200, {"Authentication-Info: nextnonce=\"\""}), kServer);
   EXPECT_EQ(wire::Credentials::parse(headers().at(0).value)->nonce, "n2");
+}
+
+// RFC 7616 §3.4.4
+TEST_F(DigestClientTest, TheUserNameIsHashedWhereTheServerAsksForIt) {
+  client_.on_challenge(response(401, {www(R"(realm="r", nonce="n1", qop="auth", )"
+                                          R"(algorithm=SHA-256, userhash=TRUE)")}),
+                       kServer, attempt_);
+  const auto all = headers();
+  ASSERT_EQ(all.size(), 1U);
+  const auto c = wire::Credentials::parse(all[0].value);
+  EXPECT_EQ(c->username, digest_hash(DigestAlgorithm::Sha256, "alice:r"));
+  EXPECT_EQ(c->params.get("userhash"), "true");
+  EXPECT_EQ(all[0].value.find("alice"), std::string::npos);
+  EXPECT_TRUE(verifies(all[0])) << "A1 is made of the name itself";
+
+  DigestAttempt other;
+  client_.on_challenge(response(401, {www(R"(realm="r", nonce="n2", qop="auth", userhash=false)")}),
+                       kOther, other);
+  const auto plain = client_.authorization("REGISTER", "sip:example.com", kOther, other);
+  EXPECT_EQ(wire::Credentials::parse(plain.at(0).value)->username, "alice");
+}
+
+TEST_F(DigestClientTest, SeveralRealmsOfBothKindsInOneResponseAreAnsweredTogether) {
+  DigestCredentials two = alice("two");
+  two.username = "bob";
+  client_.set_credentials({two, alice()});
+  const auto outcome = client_.on_challenge(
+      response(401, {www(R"(realm="one", nonce="a", qop="auth", algorithm=SHA-512-256)"),
+                     www(R"(realm="one", nonce="a", qop="auth", algorithm=MD5)"),
+                     proxy(R"(realm="two", nonce="b", qop="auth-int,auth")"),
+                     proxy(R"(realm="three", nonce="c")")}),
+      kServer, attempt_);
+  EXPECT_EQ(outcome.verdict, ChallengeVerdict::Retry);
+  const auto all = headers();
+  ASSERT_EQ(all.size(), 3U);
+  EXPECT_EQ(all[0].name, "Authorization");
+  EXPECT_EQ(wire::Credentials::parse(all[0].value)->algorithm, "SHA-512-256");
+  EXPECT_EQ(all[1].name, "Proxy-Authorization");
+  EXPECT_EQ(wire::Credentials::parse(all[1].value)->username, "bob");
+  EXPECT_EQ(wire::Credentials::parse(all[2].value)->username, "alice") << "for any other realm";
+  for (const auto& header : all) EXPECT_TRUE(verifies(header)) << header.value;
 }
 
 TEST_F(DigestClientTest, QuotesAndLineBreaksInCredentialsCannotBreakOut) {

@@ -27,6 +27,30 @@ bool same_uri(std::string_view a, std::string_view b) {
   return left && right && wire::equals(*left, *right);
 }
 
+/// What RFC 8599 §4.1 wants escaped; the rest of a parameter's characters (RFC 3261 §25.1).
+std::string parameter_text(std::string_view text) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       std::string_view("-_.!~*'()[]/:&+$").find(c) != std::string_view::npos;
+    if (plain) {
+      out += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      out += {'%', kHex[byte >> 4U], kHex[byte & 0xfU]};
+    }
+  }
+  return out;
+}
+
+std::string push_uri_parameters(const PushParameters& push) {
+  std::string text = ";pn-provider=" + parameter_text(push.provider);
+  if (!push.param.empty()) text += ";pn-param=" + parameter_text(push.param);
+  if (!push.prid.empty()) text += ";pn-prid=" + parameter_text(push.prid);
+  return text;
+}
+
 std::optional<wire::NameAddr> find_contact(const wire::Message& response, std::string_view uri) {
   for (const std::string_view element : response.values(HeaderId::Contact)) {
     const auto contact = wire::NameAddr::parse(element);
@@ -200,14 +224,22 @@ Result<void> Registration::unregister_now(DigestAttempt attempt, TimePoint now) 
 }
 
 std::string Registration::contact_value(const std::string& uri, seconds expires) const {
-  std::string value = "<" + uri + ">;expires=" + std::to_string(expires.count());
+  std::string value = "<" + uri;
+  if (asks_push()) value += push_uri_parameters(config_.push);
+  value += ">;expires=" + std::to_string(expires.count());
   if (!config_.instance_id.empty()) {
     value += ";+sip.instance=\"<" + config_.instance_id + ">\"";
     // RFC 5626 §4.2: reg-id asks for outbound; after a 439 without it.
-    if (!outbound_refused_) value += ";reg-id=1";
+    if (asks_outbound()) value += ";reg-id=" + std::to_string(config_.reg_id);
   }
   return value;
 }
+
+bool Registration::asks_outbound() const {
+  return config_.outbound != Outbound::Off && !config_.instance_id.empty() && !outbound_refused_;
+}
+
+bool Registration::asks_push() const { return !config_.push.provider.empty() && !push_refused_; }
 
 Result<ClientTransactionId> Registration::send(seconds expires, DigestAttempt& attempt,
                                                TimePoint now) {
@@ -224,13 +256,12 @@ Result<ClientTransactionId> Registration::send(seconds expires, DigestAttempt& a
   draft.headers.emplace_back(HeaderId::CallId, call_id_);
   draft.headers.emplace_back(HeaderId::CSeq, std::to_string(++cseq_) + " REGISTER");
   draft.headers.emplace_back(HeaderId::Expires, std::to_string(expires.count()));
-  if (!config_.instance_id.empty() && !outbound_refused_)
-    draft.headers.emplace_back(HeaderId::Supported, "path, outbound");
+  add_extensions(draft);
   if (!config_.user_agent.empty())
     draft.headers.emplace_back(HeaderId::UserAgent, config_.user_agent);
   draft.contact.wanted = true;
   // With outbound in use the registrar replaces by instance and reg-id (RFC 5626 §6).
-  if (!outbound_in_use_) {
+  if (!grant_.outbound) {
     for (const std::string& old : stale_contacts_)
       draft.headers.emplace_back(HeaderId::Contact, "<" + old + ">;expires=0");
   }
@@ -280,9 +311,17 @@ void Registration::on_register_answered(const wire::Message& response, TimePoint
       return;
     }
   }
-  if (status == 439 && !config_.instance_id.empty() && !outbound_refused_) {
+  if (status == 439 && asks_outbound() && config_.outbound == Outbound::Ask) {
     // RFC 5626 §11.6, First Hop Lacks Outbound Support: then without it.
     outbound_refused_ = true;
+    static_cast<void>(register_now(std::move(sending.attempt), sending.interval_raises, "", now));
+    return;
+  }
+  if (status == 555 && asks_push()) {
+    // RFC 8599 §4.1.1, Push Notification Service Not Supported: not asked for again. A binding
+    // without push is better than none.
+    push_refused_ = true;
+    context_.log.warn("sip", "the proxy of " + config_.aor + " cannot send push notifications");
     static_cast<void>(register_now(std::move(sending.attempt), sending.interval_raises, "", now));
     return;
   }
@@ -303,7 +342,7 @@ void Registration::on_registered(const wire::Message& response, TimePoint now) {
     return on_failed(response.status(), "the registrar granted no time", std::nullopt, now);
   granted_expires_ = std::min(granted, kMaxExpires);
   bound_until_ = now + granted_expires_;
-  outbound_in_use_ = wire::has_token(response, HeaderId::Require, "outbound");
+  take_grant(response);
   std::erase_if(stale_contacts_,
                 [&](const std::string& old) { return !find_contact(response, old); });
   failures_ = 0;
@@ -332,6 +371,7 @@ void Registration::on_unregister_answered(const wire::Message& response, TimePoi
 
 void Registration::unbound(int status, std::string reason) {
   bound_until_.reset();
+  grant_ = {};
   stale_contacts_.clear();
   enter(Unregistered{}, Cause{status, std::move(reason), {}});
 }

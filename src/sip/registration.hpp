@@ -26,8 +26,23 @@
 #include "sip/flow.hpp"
 #include "sip/transaction.hpp"
 #include "sip/usage.hpp"
+#include "wire/sip/builder.hpp"
 
 namespace godwit::sip {
+
+/// RFC 5626: whether the registrar is asked to keep the flow itself as the way to us.
+enum class Outbound : std::uint8_t {
+  Off,
+  Ask,      ///< Asked for; without it where the registrar or the first hop cannot.
+  Require,  ///< A registrar that cannot has failed.
+};
+
+/// What RFC 8599 puts into the Contact URI of a REGISTER, so that the proxy can wake us.
+struct PushParameters {
+  std::string provider;  ///< pn-provider; empty: no push.
+  std::string prid;      ///< pn-prid, the address of this installation at the provider.
+  std::string param;     ///< pn-param; may be empty.
+};
 
 struct RegistrationConfig {
   std::string aor;                     ///< "sip:alice@example.org": To and From.
@@ -38,6 +53,24 @@ struct RegistrationConfig {
   /// "urn:uuid:…" (RFC 5626 §4.1) without brackets; empty: neither +sip.instance nor reg-id.
   std::string instance_id;
   std::string user_agent;
+  Outbound outbound = Outbound::Ask;  ///< Off without an instance-id.
+  std::uint32_t reg_id = 1;           ///< RFC 5626 §4.2: one for each flow, from 1 on.
+  bool ask_gruu = false;              ///< RFC 5627; needs an instance-id.
+  PushParameters push;
+};
+
+/// What the last 200 said beyond the binding itself; texts are URIs, or Route values.
+struct RegistrationGrant {
+  /// The registrar keeps our flow (Require: outbound, RFC 5626 §6).
+  bool outbound = false;
+  std::string pub_gruu;   ///< RFC 5627 §4.2; empty: none.
+  std::string temp_gruu;  ///< A new one with each REGISTER.
+  /// RFC 3608: what requests of this account put into Route behind the configured proxies.
+  std::vector<std::string> service_route;
+  /// RFC 5626 §4.4: a flow without keepalives for longer is taken for dead by the edge proxy.
+  std::optional<std::chrono::seconds> flow_timer;
+  /// RFC 8599 §4.1.1: a proxy on the way will send push notifications (+sip.pns in Feature-Caps).
+  bool push = false;
 };
 
 /// The new place of the binding, when the address has changed.
@@ -114,6 +147,8 @@ class Registration {
   /// Until when the registrar keeps the binding, as far as we know.
   std::optional<TimePoint> bound_until() const { return bound_until_; }
   const RegistrationConfig& config() const { return config_; }
+  /// Empty unless bound.
+  const RegistrationGrant& grant() const { return grant_; }
 
   /// Fraction of the granted time after which the binding is refreshed: uniform between these, so
   /// that accounts registered together drift apart, and late enough to cost little.
@@ -125,6 +160,9 @@ class Registration {
   static constexpr Duration kRetryMax = std::chrono::seconds(1800);
   /// Old Contacts remembered for taking out; beyond that the oldest is left to expire.
   static constexpr std::size_t kMaxStaleContacts = 4;
+  /// Of a Service-Route; a longer one is not followed, for each request would have to carry it.
+  static constexpr std::size_t kMaxServiceRoutes = 8;
+  static constexpr std::size_t kMaxServiceRouteBytes = 1'024;
 
  private:
   /// Never started, or stopped.
@@ -168,6 +206,10 @@ class Registration {
                             TimePoint now);
   Result<void> unregister_now(DigestAttempt attempt, TimePoint now);
   std::string contact_value(const std::string& uri, std::chrono::seconds expires) const;
+  bool asks_outbound() const;
+  bool asks_push() const;
+  void add_extensions(wire::RequestDraft& draft) const;
+  void take_grant(const wire::Message& response);
   Result<ClientTransactionId> send(std::chrono::seconds expires, DigestAttempt& attempt,
                                    TimePoint now);
   void on_register_answered(const wire::Message& response, TimePoint now);
@@ -197,8 +239,9 @@ class Registration {
   std::chrono::seconds granted_expires_{0};
   std::optional<TimePoint> bound_until_;
   std::optional<Endpoint> mapped_;
-  bool outbound_in_use_ = false;   ///< The last 200 said Require: outbound (RFC 5626 §6).
+  RegistrationGrant grant_;
   bool outbound_refused_ = false;  ///< A 439 said that the first hop cannot.
+  bool push_refused_ = false;      ///< A 555 said that nobody here can.
   int failures_ = 0;               ///< In a row, since the last 200.
 };
 

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::chrono::seconds kMinExpires{10};
 constexpr std::chrono::seconds kMaxExpires{86'400};
+constexpr std::size_t kMaxCredentials = 16;
 constexpr std::size_t kMaxText = 256;  // Longer names help nobody and fill every message.
 
 bool is_printable(const std::string& text) {
@@ -19,10 +20,78 @@ bool is_printable(const std::string& text) {
   return text.size() <= kMaxText;
 }
 
+sip::Outbound outbound_of(OutboundMode mode) {
+  switch (mode) {
+    case OutboundMode::Off: return sip::Outbound::Off;
+    case OutboundMode::Auto: return sip::Outbound::Ask;
+    case OutboundMode::Required: return sip::Outbound::Require;
+  }
+  return sip::Outbound::Off;
+}
+
+bool is_private(const IpAddress& address) {
+  return address.is_private_v4() || address.is_unique_local() || address.is_link_local();
+}
+
+sip::DigestAlgorithm algorithm_of(DigestHash hash) {
+  switch (hash) {
+    case DigestHash::Md5: return sip::DigestAlgorithm::Md5;
+    case DigestHash::Sha256: return sip::DigestAlgorithm::Sha256;
+    case DigestHash::Sha512_256: return sip::DigestAlgorithm::Sha512_256;
+  }
+  return sip::DigestAlgorithm::Md5;
+}
+
+/// The error names the realm, never what is secret.
+Result<std::vector<sip::DigestCredentials>> digest_credentials(const AccountConfig& config,
+                                                               const std::string& user) {
+  if (config.credentials.size() > kMaxCredentials) {
+    return fail(ErrorCode::InvalidArgument, "account " + config.aor + " has more than " +
+                                                std::to_string(kMaxCredentials) + " credentials");
+  }
+  std::vector<sip::DigestCredentials> all;
+  for (const AccountCredentials& given : config.credentials) {
+    const auto wrong = [&](const std::string& what) {
+      return fail(ErrorCode::InvalidArgument,
+                  "account " + config.aor + ", credentials for realm \"" +
+                      (is_printable(given.realm) ? given.realm : "?") + "\": " + what);
+    };
+    for (const std::string* text : {&given.realm, &given.username, &given.password}) {
+      if (!is_printable(*text)) return wrong("control characters, or longer than 256 bytes");
+    }
+    if (given.password.empty() == given.ha1.empty()) {
+      return wrong("either a password or its hash is needed, not both");
+    }
+    if (!given.ha1.empty()) {
+      if (given.realm.empty()) return wrong("a hash is for one realm, which must be named");
+      const std::size_t length = given.ha1_hash == DigestHash::Md5 ? 32 : 64;
+      if (given.ha1.size() != length ||
+          given.ha1.find_first_not_of("0123456789abcdef") != std::string::npos) {
+        return wrong("the hash must be " + std::to_string(length) + " hex digits in lower case");
+      }
+    }
+    sip::DigestCredentials one;
+    one.realm = given.realm;
+    one.username = given.username.empty() ? user : given.username;
+    one.password = given.password;
+    one.ha1 = given.ha1;
+    one.ha1_algorithm = algorithm_of(given.ha1_hash);
+    all.push_back(std::move(one));
+  }
+  if (!config.password.empty()) {
+    sip::DigestCredentials own;
+    own.username = config.username.empty() ? user : config.username;
+    own.password = config.password;
+    all.push_back(std::move(own));
+  }
+  return all;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig config,
                                                const std::string& user_agent,
+                                               const std::string& instance_id,
                                                sip::UsageContext context, sip::Owner owner) {
   auto account = std::make_unique<Account>();
   account->id = id;
@@ -37,10 +106,12 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
     return fail(ErrorCode::InvalidArgument, "registration time must be 10 to 86400 seconds, not " +
                                                 std::to_string(config.expires.count()));
   }
-  for (const std::string* text : {&config.display_name, &config.username, &config.password}) {
+  for (const std::string* text : {&config.display_name, &config.username, &config.password,
+                                  &config.push.provider, &config.push.prid, &config.push.param}) {
     if (!is_printable(*text)) {
       return fail(ErrorCode::InvalidArgument,
-                  "account " + config.aor + ": a name or password has control characters or is " +
+                  "account " + config.aor +
+                      ": a name, password or push parameter has control characters or is " +
                       "longer than 256 bytes");
     }
   }
@@ -87,15 +158,10 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
   account->server = account->first_hop.endpoint();
   account->wants_registration = config.register_on_add;
 
-  std::vector<sip::DigestCredentials> credentials;
-  if (!config.password.empty()) {
-    sip::DigestCredentials own;
-    own.username = config.username.empty() ? aor->user : config.username;
-    own.password = config.password;
-    credentials.push_back(std::move(own));
-  }
+  auto credentials = digest_credentials(config, aor->user);
+  if (!credentials) return tl::unexpected<Error>(credentials.error());
   account->digest =
-      std::make_unique<sip::DigestClient>(context.random, context.log, std::move(credentials));
+      std::make_unique<sip::DigestClient>(context.random, context.log, std::move(*credentials));
 
   sip::RegistrationConfig registration;
   registration.aor = aor->uri();
@@ -104,6 +170,10 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
   registration.route_set = account->route_set;
   registration.expires = config.expires;
   registration.user_agent = user_agent;
+  registration.instance_id = instance_id;
+  registration.outbound = outbound_of(config.outbound);
+  registration.ask_gruu = config.gruu != GruuMode::Off;
+  registration.push = {config.push.provider, config.push.prid, config.push.param};
   account->registration = std::make_unique<sip::Registration>(
       context, owner, std::move(registration), *account->digest);
   account->config = std::move(config);
@@ -144,13 +214,60 @@ Hop Account::hop() const {
   return hop;
 }
 
-std::string Account::contact(const Endpoint& local, sip::Transport on) const {
+std::string Account::contact_at(const Endpoint& place, sip::Transport on) const {
   // RFC 3261 §8.1.1.8: with a sips AOR the Contact is sips too, which says TLS by itself.
   std::string uri =
-      (aor.sips ? "sips:" : "sip:") + wire::percent_encode_user(aor.user) + "@" + local.to_string();
+      (aor.sips ? "sips:" : "sip:") + wire::percent_encode_user(aor.user) + "@" + place.to_string();
   if (on == sip::Transport::Tcp) uri += ";transport=tcp";
   if (on == sip::Transport::Tls && !aor.sips) uri += ";transport=tls";
   return uri;
+}
+
+std::string Account::contact(const Endpoint& local, sip::Transport on) const {
+  const bool mapped = mapping_ && mapping_->local == local;
+  return contact_at(mapped ? mapping_->seen : local, on);
+}
+
+std::string Account::dialog_contact(const Endpoint& local, const IpAddress& remote,
+                                    sip::Transport on) const {
+  if (!trusts(remote)) return contact_at(local, on);
+  const sip::RegistrationGrant& grant = registration->grant();
+  const bool wanted =
+      config.gruu == GruuMode::Always || (config.gruu == GruuMode::Auto && grant.outbound);
+  // RFC 5627 §3.1: a GRUU is valid as long as its contact is registered.
+  if (wanted && !grant.pub_gruu.empty() && registration->state() != RegistrationState::Failed) {
+    return grant.pub_gruu;
+  }
+  return contact(local, on);
+}
+
+std::vector<std::string> Account::routes() const {
+  std::vector<std::string> all = route_set;
+  for (const std::string& route : registration->grant().service_route) {
+    // The proxy may name itself first, so that it is on the way of those who have none configured.
+    if (std::find(all.begin(), all.end(), route) == all.end()) all.push_back(route);
+  }
+  return all;
+}
+
+bool Account::learn_mapping(const Endpoint& local, const Endpoint& seen) {
+  // RFC 3581 §4: `received` and `rport` tell where the request came from.
+  const bool usable = seen.address.family() == local.address.family() && seen.port != 0 &&
+                      !seen.address.is_unspecified() && !seen.address.is_multicast() &&
+                      !seen.address.is_loopback();
+  const bool wanted = config.contact_rewrite == ContactRewrite::Always ||
+                      (config.contact_rewrite == ContactRewrite::Auto && is_private(local.address));
+  if (!usable || !wanted) return false;
+  const Endpoint told = mapping_ && mapping_->local == local ? mapping_->seen : local;
+  if (told == seen || rewrites_ == kMaxRewrites) return false;
+  ++rewrites_;
+  mapping_ = Mapping{local, seen};
+  return true;
+}
+
+void Account::forget_mapping() {
+  mapping_.reset();
+  rewrites_ = 0;
 }
 
 }  // namespace godwit::ua

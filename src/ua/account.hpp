@@ -25,6 +25,7 @@ struct Account {
   /// Checks the configuration: InvalidArgument names the setting and what is wrong with it.
   static Result<std::unique_ptr<Account>> make(AccountId id, AccountConfig config,
                                                const std::string& user_agent,
+                                               const std::string& instance_id,
                                                sip::UsageContext context, sip::Owner owner);
 
   AccountId id;
@@ -76,8 +77,33 @@ struct Account {
   bool trusts(const IpAddress& address) const;
   /// Where its requests go, once `server` is known.
   Hop hop() const;
-  /// "sip:alice@192.0.2.7:5060;transport=tcp", for requests on that transport.
+  /// "sip:alice@192.0.2.7:5060;transport=tcp", for REGISTER on that transport: with the address that the registrar sees instead of
+  /// `local` where that is to be told (AccountConfig::contact_rewrite).
   std::string contact(const Endpoint& local, sip::Transport on = sip::Transport::Udp) const;
+  /// For a dialog whose next hop is `remote`: the GRUU if one is granted and to be used, which the
+  /// server resolves; else as above. Strangers get our own address: of the others they can reach
+  /// nothing, or should not.
+  std::string dialog_contact(const Endpoint& local, const IpAddress& remote,
+                             sip::Transport on = sip::Transport::Udp) const;
+  /// What stands in Route outside dialogs: the proxy configured, and what the registrar wants
+  /// (RFC 3608 §5).
+  std::vector<std::string> routes() const;
+  /// The registrar sees the flow from `local` come from `seen`. True if the Contact is another one
+  /// for it; at most kMaxRewrites times for one place, since some NATs map anew each time.
+  bool learn_mapping(const Endpoint& local, const Endpoint& seen);
+  void forget_mapping();
+
+  static constexpr int kMaxRewrites = 2;
+
+ private:
+  struct Mapping {
+    Endpoint local;
+    Endpoint seen;
+  };
+  std::string contact_at(const Endpoint& place, sip::Transport on) const;
+
+  std::optional<Mapping> mapping_;
+  int rewrites_ = 0;
 };
 
 }  // namespace godwit::ua

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ua/core_impl.hpp"
+#include "ua/instance_id.hpp"
 #include "wire/sip/headers.hpp"
 #include "wire/sip/message.hpp"
 
@@ -45,7 +46,7 @@ Streams::Settings stream_settings(const UserAgentConfig& config) {
 
 }  // namespace
 
-Core::Impl::Impl(UserAgentConfig config, Random& random, Log& log)
+Core::Impl::Impl(UserAgentConfig config, Random& random, Log& log, Store* store)
     : config_(std::move(config)),
       random_(random),
       log_(log),
@@ -53,7 +54,8 @@ Core::Impl::Impl(UserAgentConfig config, Random& random, Log& log)
       listeners_(listen_ports(config_), outputs_),
       streams_(stream_settings(config_), listeners_, random, outputs_),
       locator_(random, outputs_),
-      judge_(path_policy()) {
+      judge_(path_policy()),
+      instance_id_(load_instance_id(store, random, log)) {
   transactions_.answer_statelessly([this](const sip::Flow& flow, const wire::Message& request) {
     return needs_no_transaction(flow, request);
   });
@@ -505,8 +507,8 @@ Counters Core::Impl::counters() const {
 
 // --- the public face ---
 
-Core::Core(UserAgentConfig config, Random& random, Log& log)
-    : impl_(std::make_unique<Impl>(std::move(config), random, log)) {}
+Core::Core(UserAgentConfig config, Random& random, Log& log, Store* store)
+    : impl_(std::make_unique<Impl>(std::move(config), random, log, store)) {}
 Core::~Core() = default;
 
 Result<AccountId> Core::add_account(AccountConfig config, TimePoint now) {
@@ -520,6 +522,9 @@ Result<void> Core::register_account(AccountId account, TimePoint now) {
 }
 Result<void> Core::unregister_account(AccountId account, TimePoint now) {
   return impl_->unregister_account(account, now);
+}
+Result<void> Core::push_wake(AccountId account, TimePoint now) {
+  return impl_->push_wake(account, now);
 }
 Result<CallId> Core::call(AccountId account, const std::string& target, TimePoint now) {
   return impl_->call(account, target, now);

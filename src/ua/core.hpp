@@ -13,6 +13,7 @@
 
 #include "base/log.hpp"
 #include "base/random.hpp"
+#include "base/store.hpp"
 #include "godwit/config.hpp"
 #include "godwit/counters.hpp"
 #include "godwit/network.hpp"
@@ -24,8 +25,8 @@ namespace godwit::ua {
 
 class Core {
  public:
-  /// `random` and `log` must outlive the core.
-  Core(UserAgentConfig config, Random& random, Log& log);
+  /// `random`, `log` and `store` must outlive the core. Without a store nothing outlives it.
+  Core(UserAgentConfig config, Random& random, Log& log, Store* store = nullptr);
   ~Core();
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
@@ -35,6 +36,7 @@ class Core {
   Result<void> remove_account(AccountId account, TimePoint now);
   Result<void> register_account(AccountId account, TimePoint now);
   Result<void> unregister_account(AccountId account, TimePoint now);
+  Result<void> push_wake(AccountId account, TimePoint now);
   Result<CallId> call(AccountId account, const std::string& target, TimePoint now);
   Result<void> ring(CallId call, TimePoint now);
   Result<void> answer(CallId call, TimePoint now);

@@ -14,7 +14,7 @@ Result<AccountId> Core::Impl::add_account(AccountConfig config, TimePoint now) {
                 "there are " + std::to_string(accounts_.size()) + " accounts already");
   }
   const AccountId id{last_account_ + 1};
-  auto account = Account::make(id, std::move(config), config_.user_agent, context(),
+  auto account = Account::make(id, std::move(config), config_.user_agent, instance_id_, context(),
                                owner(OwnerKind::Registration, id.value()));
   if (!account) return tl::unexpected<Error>(account.error());
   ++last_account_;
@@ -61,6 +61,26 @@ Result<void> Core::Impl::register_account(AccountId id, TimePoint now) {
     const auto done = account->registration->refresh(now);
     settle(now);
     return done;
+  }
+  touch(id);
+  settle(now);
+  return {};
+}
+
+Result<void> Core::Impl::push_wake(AccountId id, TimePoint now) {
+  const auto found = require_account(id);
+  if (!found) return tl::unexpected<Error>(found.error());
+  Account& account = **found;
+  if (!account.wants_registration) {
+    return fail(ErrorCode::WrongState, "account " + account.config.aor + " is not registered");
+  }
+  // RFC 8599 §4.1.3: the proxy holds the request that we are woken for until a REGISTER comes. One
+  // on its way serves as well; one that waits for its next try, or for a path, does not.
+  if (account.registration->in_flight() || account.move_pending) return {};
+  if (account.registration->flow() && account.path) {
+    if (const auto sent = account.registration->refresh(now); !sent) {
+      log_.debug("ua", "push: " + sent.error().detail);
+    }
   }
   touch(id);
   settle(now);
@@ -140,6 +160,7 @@ void Core::Impl::advance(Account& account, TimePoint now) {
   } else if (account.move_pending) {
     if (account.wait_for_answer && registration.in_flight()) return;
     account.move_pending = false;
+    account.forget_mapping();
     sip::RegistrationMove move;
     move.flow = *flow;
     move.contact = contact_for(account, *flow);
@@ -196,10 +217,19 @@ void Core::Impl::drain(Account& account, TimePoint now) {
     if (status->state == RegistrationState::Registered) account.reconnects = 0;
     keep_mapping(account, *status, now);
     if (status->state == RegistrationState::Suspended) continue;  // Told in place_account.
+    const bool registered = status->state == RegistrationState::Registered;
     if (status->state == RegistrationState::Failed && fail_over(account, *status, now)) continue;
-    if (status->state == RegistrationState::Registered) on_server_proven(account, now);
-    emit(RegistrationChanged{account.id, status->state, status->status, status->reason,
-                             status->contact, status->expires});
+    if (registered) on_server_proven(account, now);
+    RegistrationChanged changed{account.id,     status->state,   status->status,
+                                status->reason, status->contact, status->expires};
+    if (registered) {
+      const sip::RegistrationGrant& grant = account.registration->grant();
+      changed.outbound = grant.outbound;
+      changed.gruu = grant.pub_gruu;
+      changed.push = grant.push;
+    }
+    emit(std::move(changed));
+    if (registered) rewrite_contact(account, *status, now);
     const bool final_answer = status->state == RegistrationState::Registered ||
                               status->state == RegistrationState::Failed;
     if (!recovery_ || !final_answer || status->generation != recovery_->generation()) continue;
@@ -209,6 +239,26 @@ void Core::Impl::drain(Account& account, TimePoint now) {
     for (const auto& [id, call] : calls_) {
       if (call->account == account.id) touch(id);
     }
+  }
+}
+
+void Core::Impl::rewrite_contact(Account& account, const sip::RegistrationStatus& status,
+                                 TimePoint now) {
+  sip::Registration& registration = *account.registration;
+  if (!status.mapped || !registration.flow() || registration.in_flight()) return;
+  // With Outbound the flow itself is the way to us, whatever the Contact says (RFC 5626 §5.3).
+  if (registration.grant().outbound) return;
+  const sip::Flow flow = *registration.flow();
+  if (!account.learn_mapping(flow.local, *status.mapped)) return;
+  log_.info("ua", "the registrar of " + account.config.aor + " sees " + flow.local.to_string() +
+                      " as " + status.mapped->to_string());
+  sip::RegistrationMove move;
+  move.flow = flow;
+  move.contact = contact_for(account, flow);
+  move.generation = status.generation;
+  if (const auto moved = registration.move(move, now); !moved) {
+    warn("account " + account.config.aor + " could not register as " + move.contact + ": " +
+         moved.error().detail);
   }
 }
 

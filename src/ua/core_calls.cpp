@@ -34,7 +34,7 @@ void Core::Impl::make_session(Call& call) {
   sip::SessionConfig session;
   session.local_uri = account.aor.uri();
   session.display_name = account.config.display_name;
-  session.route_set = account.route_set;
+  session.route_set = account.routes();
   session.user_agent = config_.user_agent;
   session.reliable = account.config.calls.reliable_provisional;
   call.session_number = ++last_session_;
@@ -263,7 +263,7 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   invite.target = call.target;
   invite.offer = wire::to_string(*call.open_offer);
   invite.flow = *flow;
-  invite.contact = contact_for(account, *flow);
+  invite.contact = dialog_contact_for(account, *flow);
   invite.timers.timeout = patience(call, *hop, now);
   call.session->answer_challenges(account.trusts(hop->address));
   remotes_changed_ = true;
@@ -364,7 +364,7 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
   sip::RefreshRequest refresh;
   refresh.method = method;
   refresh.flow = call.session->flow();
-  refresh.contact = contact_for(account, refresh.flow);
+  refresh.contact = dialog_contact_for(account, refresh.flow);
   if (call.wish.recovery) refresh.timers = account.recovery_timers();
   if (const auto limit = patience(call, refresh.flow.remote, now)) refresh.timers.timeout = limit;
   refresh.generation = call.generation;

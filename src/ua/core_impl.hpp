@@ -47,13 +47,14 @@ enum class OwnerKind : std::uint8_t {
 
 class Core::Impl {
  public:
-  Impl(UserAgentConfig config, Random& random, Log& log);
+  Impl(UserAgentConfig config, Random& random, Log& log, Store* store);
 
   // Commands and inputs, named as in Core.
   Result<AccountId> add_account(AccountConfig config, TimePoint now);
   Result<void> remove_account(AccountId id, TimePoint now);
   Result<void> register_account(AccountId id, TimePoint now);
   Result<void> unregister_account(AccountId id, TimePoint now);
+  Result<void> push_wake(AccountId id, TimePoint now);
   Result<CallId> call(AccountId account, const std::string& target, TimePoint now);
   Result<void> ring(CallId id, TimePoint now);
   Result<void> answer(CallId id, TimePoint now);
@@ -137,6 +138,7 @@ class Core::Impl {
   void place_account(Account& account, TimePoint now);
   void stop_registration(Account& account, TimePoint now);
   void drain(Account& account, TimePoint now);
+  void rewrite_contact(Account& account, const sip::RegistrationStatus& status, TimePoint now);
   bool has_lost_connection(const Account& account) const;
   bool may_reconnect(Account& account, TimePoint now);
   void on_no_connection(Account& account, const std::string& why, TimePoint now);
@@ -301,6 +303,8 @@ class Core::Impl {
   /// Our URI for requests on `flow`. On a connection that is its own endpoint, unless a listener
   /// could be reached.
   std::string contact_for(const Account& account, const sip::Flow& flow) const;
+  Endpoint reachable_at(const sip::Flow& flow) const;
+  std::string dialog_contact_for(const Account& account, const sip::Flow& flow) const;
   /// Where the requests of a call's dialog go.
   Hop hop_of(const Call& call) const;
   /// Nothing can leave on it any more, and nothing can take its place: its address is gone.
@@ -351,6 +355,7 @@ class Core::Impl {
   std::set<std::uint32_t> waiting_usages_;  ///< For a socket or an address; looked at each time.
   std::uint32_t last_usage_ = 0;
   std::uint32_t last_request_ = 0;
+  std::string instance_id_;  ///< RFC 5626 §4.1; of all accounts.
 };
 
 }  // namespace godwit::ua

@@ -142,7 +142,7 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
   call.started = true;
   call.origin.address = path.local;
   call.session->answer_challenges(account->trusts(event.flow.remote.address));
-  call.session->incoming(event, contact_for(*account, event.flow), now);
+  call.session->incoming(event, dialog_contact_for(*account, event.flow), now);
   outputs_.push_back(CreateMedia{call.id});
   remotes_changed_ = true;
   drain(call, now);

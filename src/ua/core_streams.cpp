@@ -49,13 +49,21 @@ void Core::Impl::open_listeners(const mobility::Path& path) {
   }
 }
 
-std::string Core::Impl::contact_for(const Account& account, const sip::Flow& flow) const {
+Endpoint Core::Impl::reachable_at(const sip::Flow& flow) const {
   Endpoint local = flow.local;
   if (is_stream(flow.transport)) {
     const Listener* listener = listeners_.find(path_of(flow), flow.transport);
     if (listener != nullptr) local.port = listener->bound->port;
   }
-  return account.contact(local, flow.transport);
+  return local;
+}
+
+std::string Core::Impl::contact_for(const Account& account, const sip::Flow& flow) const {
+  return account.contact(reachable_at(flow), flow.transport);
+}
+
+std::string Core::Impl::dialog_contact_for(const Account& account, const sip::Flow& flow) const {
+  return account.dialog_contact(reachable_at(flow), flow.remote.address, flow.transport);
 }
 
 Hop Core::Impl::hop_of(const Call& call) const {

@@ -256,8 +256,10 @@ class Kamailio(Process):
 
     USERS = {"alice": "wonderland", "bob": "builder", "baresip": "strange", "linphone": "green"}
 
-    def __init__(self, test, hosts=None, certificate=None, client_ca=None, launcher=(), domain=None):
-        """`domain`: a name that means this server too."""
+    def __init__(self, test, hosts=None, certificate=None, client_ca=None, launcher=(), domain=None,
+                 template="kamailio.cfg", **more):
+        """`domain`: a name that means this server too. `more`: what stands for @NAME@ in the
+        template."""
         self.hosts = hosts or [address()]
         self.host = self.hosts[0]
         folder = pathlib.Path(tempfile.mkdtemp(prefix="godwit-kamailio-"))
@@ -282,9 +284,9 @@ private_key = {certificate[1]}
 verify_certificate = no
 require_certificate = no
 """, encoding="utf-8")
-        config = (HERE / "kamailio.cfg").read_text(encoding="utf-8")
-        for name, value in (("LISTEN", "\n".join(listen)), ("PASSWORDS", passwords),
-                            ("FOLDER", str(folder))):
+        config = (HERE / template).read_text(encoding="utf-8")
+        for name, value in {"LISTEN": "\n".join(listen), "PASSWORDS": passwords,
+                            "FOLDER": str(folder), "HOST": self.host, **more}.items():
             config = config.replace(f"@{name}@", value)
         if domain:
             config = config.replace("loadmodule", f'alias="{domain}"\nloadmodule', 1)
