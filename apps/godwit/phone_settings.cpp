@@ -185,6 +185,16 @@ PhoneFlags::PhoneFlags(CLI::App& command) {
                 agent.interfaces.push_back(given);
                 return {};
               });
+  table_.list("dns-server", "ADDRESS[:PORT]",
+              "Ask this DNS server, not the system's; may be given several times",
+              [&agent](const std::string& given) -> Result<void> {
+                const auto server = Endpoint::parse(given, 53);
+                if (!server || server->address.is_unspecified() || server->port == 0) {
+                  return must_be("the address of a DNS server, e.g. 192.0.2.53", given);
+                }
+                agent.dns_servers.push_back(*server);
+                return {};
+              });
   table_.number(
       "sip-port", "N", "UDP port for SIP, 0 to 65535; 0: any [0]", 0, 65'535,
       [&agent](std::int64_t value) { agent.sip_port = static_cast<std::uint16_t>(value); });

@@ -20,6 +20,7 @@ namespace godwit::io {
 namespace {
 
 constexpr int kInternetClass = 1;
+constexpr std::uint16_t kDnsPort = 53;
 
 /// Once in the process; never undone, as nobody knows who else uses it.
 bool library_ready() {
@@ -62,7 +63,8 @@ class DnsChannel::Impl : public std::enable_shared_from_this<Impl> {
   Impl(EventLoop& loop, std::vector<Endpoint> servers) : loop_(loop), servers_(std::move(servers)) {
     for (const Endpoint& server : servers_) {
       if (!server_list_.empty()) server_list_ += ',';
-      server_list_ += server.to_string();
+      server_list_ +=
+          Endpoint{server.address, server.port == 0 ? kDnsPort : server.port}.to_string();
     }
   }
   ~Impl() { close(); }

@@ -94,6 +94,7 @@ void Registration::enter(State next, const Cause& cause) {
   status.generation = generation_;
   status.mapped = mapped_;
   status.retry_in = cause.retry_in;
+  status.unanswered = cause.unanswered;
   events_.push_back(std::move(status));
 }
 
@@ -236,8 +237,10 @@ Result<ClientTransactionId> Registration::send(seconds expires, DigestAttempt& a
   for (AuthorizationHeader& header : digest_.authorization(
            wire::to_string(draft.method), draft.request_uri, flow_->remote, attempt))
     draft.headers.emplace_back(header.name, std::move(header.value));
+  TransactionTimers timers = transaction_timers_;
+  if (patience_) timers.timeout = patience_;
   return context_.transactions.send_request(draft, contact_value(contact_, expires), *flow_, owner_,
-                                            transaction_timers_, now);
+                                            timers, now);
 }
 
 void Registration::on_response(const ResponseArrived& event, TimePoint now) {
@@ -339,14 +342,14 @@ void Registration::on_client_failed(const ClientFailed& event, TimePoint now) {
   const char* reason = timeout ? "no answer from the registrar" : "the network path is gone";
   if (const auto* sending = std::get_if<Registering>(&state_);
       sending != nullptr && sending->transaction == event.transaction)
-    return on_failed(status, reason, std::nullopt, now);
+    return on_failed(status, reason, std::nullopt, now, true);
   if (const auto* sending = std::get_if<Unregistering>(&state_);
       sending != nullptr && sending->transaction == event.transaction)
     return unbound(status, reason);
 }
 
 void Registration::on_failed(int status, std::string reason, std::optional<Duration> retry_after,
-                             TimePoint now) {
+                             TimePoint now, bool unanswered) {
   ++failures_;
   transaction_timers_ = {};
   Duration wait = kRetryMax;
@@ -362,7 +365,7 @@ void Registration::on_failed(int status, std::string reason, std::optional<Durat
     }
   }
   const TimerId retry = context_.timers.schedule(now + wait, UsageTimer{owner_, kRetryTimer});
-  enter(WaitingRetry{retry}, Cause{status, std::move(reason), wait});
+  enter(WaitingRetry{retry}, Cause{status, std::move(reason), wait, unanswered});
 }
 
 void Registration::on_timer(std::uint32_t kind, TimePoint now) {

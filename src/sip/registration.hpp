@@ -64,6 +64,8 @@ struct RegistrationStatus {
   std::optional<Endpoint> mapped;
   /// Until the registration tries again by itself; empty: it does not.
   std::optional<Duration> retry_in;
+  /// No response came: `status` is what RFC 3261 §8.1.3.1 makes of that.
+  bool unanswered = false;
 };
 
 class Registration {
@@ -98,6 +100,10 @@ class Registration {
   // --- outputs ---
 
   std::optional<RegistrationStatus> poll_event();
+
+  /// From the next REGISTER on: no answer within so long is a timeout, for there is another server
+  /// to ask. Empty: as long as the transaction's timers say.
+  void set_patience(std::optional<Duration> patience) { patience_ = patience; }
 
   RegistrationState state() const;
   /// A REGISTER without its final answer.
@@ -147,6 +153,7 @@ class Registration {
     int status = 0;
     std::string reason;
     std::optional<Duration> retry_in;
+    bool unanswered = false;
   };
 
   static constexpr std::uint32_t kRefreshTimer = 1;
@@ -167,8 +174,8 @@ class Registration {
   void on_registered(const wire::Message& response, TimePoint now);
   void on_unregister_answered(const wire::Message& response, TimePoint now);
   void unbound(int status, std::string reason);
-  void on_failed(int status, std::string reason, std::optional<Duration> retry_after,
-                 TimePoint now);
+  void on_failed(int status, std::string reason, std::optional<Duration> retry_after, TimePoint now,
+                 bool unanswered = false);
 
   UsageContext context_;
   Owner owner_;
@@ -183,6 +190,7 @@ class Registration {
   std::optional<Flow> flow_;
   std::string contact_;
   std::vector<std::string> stale_contacts_;  ///< Perhaps still bound; to be taken out.
+  std::optional<Duration> patience_;
   TransactionTimers transaction_timers_;
   Generation generation_;
   std::chrono::seconds asked_expires_;

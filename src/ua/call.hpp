@@ -44,6 +44,14 @@ struct Call {
   std::optional<Endpoint> first_hop;   ///< Not the account's server, but this.
   std::vector<sip::Target> targets;    ///< What the first hop's name stands for, the best first.
   std::optional<LocationId> location;  ///< Being looked up.
+  int servers_tried = 0;               ///< That did not take our INVITE.
+  /// A refresh that the dialog's next hop, a name, has not answered; another of the places that the
+  /// name stands for is looked up.
+  struct Reroute {
+    RefreshWish wish;
+    sip::RefreshFailed failed;
+  };
+  std::optional<Reroute> reroute;
   /// Names the session in owners and dialogs: a call may have two at a time (see `former`).
   std::uint32_t session_number = 0;
   std::unique_ptr<sip::InviteSession> session;

@@ -374,7 +374,10 @@ void Core::Impl::on_send_error(ListenerId id, const Endpoint& remote, bool fatal
   log_.info("ua", "sending to " + remote.to_string() + " failed: " + reason);
   // A full queue or an ICMP error may pass: retransmission tries again. A socket whose address is
   // gone does not come back.
-  if (!fatal) return;
+  if (!fatal) {
+    on_unreachable(remote, now);
+    return;
+  }
   // Mostly the snapshot that explains it is a moment away, and the recovery takes along what is
   // under way here. Only if none comes is it the socket itself.
   if (broken_listeners_.empty()) {

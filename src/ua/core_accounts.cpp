@@ -113,10 +113,12 @@ void Core::Impl::advance(Account& account, TimePoint now) {
   if (shutting_down_ || account.removed) return;
   place_account(account, now);
   if (!account.server || !account.path) return;
+  prefer_better_server(account, now);
   const ListenerId listener = listeners_.ensure(*account.path, judge_.generation());
   const auto flow = listeners_.flow(listener, *account.server);
   if (!flow || !account.wants_registration) return;
   sip::Registration& registration = *account.registration;
+  registration.set_patience(patience(account, now));
   if (account.move_pending) {
     if (account.wait_for_answer && registration.in_flight()) return;
     account.move_pending = false;
@@ -146,6 +148,8 @@ void Core::Impl::advance(Account& account, TimePoint now) {
 void Core::Impl::drain(Account& account, TimePoint now) {
   while (auto status = account.registration->poll_event()) {
     if (status->state == RegistrationState::Suspended) continue;  // Told in place_account.
+    if (status->state == RegistrationState::Failed && fail_over(account, *status, now)) continue;
+    if (status->state == RegistrationState::Registered) on_server_proven(account, now);
     emit(RegistrationChanged{account.id, status->state, status->status, status->reason,
                              status->contact, status->expires});
     const bool final_answer = status->state == RegistrationState::Registered ||

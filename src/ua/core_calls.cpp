@@ -243,6 +243,7 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   invite.offer = wire::to_string(*call.open_offer);
   invite.flow = *flow;
   invite.contact = account.contact(flow->local);
+  invite.timers.timeout = patience(call, *hop, now);
   call.session->answer_challenges(account.trusts(hop->address));
   remotes_changed_ = true;
   if (const auto sent = call.session->invite(std::move(invite), now); !sent) {
@@ -323,6 +324,7 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
     if (recovery_ && recovery_->awaits_registration(call.account)) return;
     call.wait_for_registration = false;
   }
+  if (call.reroute) return;  // Another way is being looked up.
   const MediaPath* path = call.next_media ? &*call.next_media : &*call.media;
   if (!path->rtp) return;  // PathOpened or PathFailed brings us back here.
   if (!call.session->can_refresh(wire::Method::Invite, true)) return;
@@ -331,6 +333,7 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
   refresh.flow = call.session->flow();
   refresh.contact = account.contact(refresh.flow.local);
   if (call.wish.recovery) refresh.timers = account.recovery_timers();
+  if (const auto limit = patience(call, refresh.flow.remote, now)) refresh.timers.timeout = limit;
   refresh.generation = call.generation;
   call.open_offer = call.next_offer(config_.media, *path);
   call.sent = call.open_offer;

@@ -132,6 +132,21 @@ class Core::Impl {
   bool take_reachable_server(Account& account);
   const sip::Target* best_target(const std::vector<sip::Target>& targets, TimePoint now) const;
   void locate_anew(TimePoint now);
+  const sip::Target* alternative(const std::vector<sip::Target>& targets, const Endpoint& to,
+                                 TimePoint now) const;
+  std::optional<Duration> patience(const Account& account, TimePoint now) const;
+  void use_server(Account& account, const sip::Target& target);
+  void prefer_better_server(Account& account, TimePoint now);
+  void on_server_proven(Account& account, TimePoint now);
+  bool fail_over(Account& account, const sip::RegistrationStatus& status, TimePoint now);
+  bool leave_server(Account& account, const std::string& why, std::optional<Duration> retry_after,
+                    TimePoint now);
+  bool call_next_server(Call& call, const sip::Ended& ended, TimePoint now);
+  std::optional<Duration> patience(const Call& call, const Endpoint& server, TimePoint now) const;
+  bool reroute(Call& call, const sip::RefreshFailed& failed, const RefreshWish& carried,
+               TimePoint now);
+  void on_rerouted(Call& call, const Located& located, TimePoint now);
+  void on_unreachable(const Endpoint& remote, TimePoint now);
 
   // core_calls.cpp
   Call& make_call(AccountId account, bool outgoing);

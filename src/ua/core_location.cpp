@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ua/core_impl.hpp"
+#include "wire/sip/uri.hpp"
 
 namespace godwit::ua {
 namespace {
@@ -11,6 +12,9 @@ namespace {
 /// After a look-up that found nothing: when the DNS is asked again, as far as its negative answers
 /// are not remembered for longer.
 constexpr Duration kLookupAgain = std::chrono::seconds(2);
+
+/// INVITEs of one call that are sent on to the next server.
+constexpr int kMaxServersTried = 6;
 
 sip::ServerName server_name(const SipAddress& address) {
   sip::ServerName name;
@@ -105,14 +109,22 @@ void Core::Impl::on_located(Account& account, const Located& located, TimePoint 
   account.resolve_again_at.reset();
   account.targets = located.targets;
   account.fresh_until = located.fresh_until;
-  if (!account.server || account.current_target() == nullptr) {
+  if (!account.server) {
     account.server = best_target(account.targets, now)->endpoint;
+  } else if (account.current_target() == nullptr) {
+    log_.info("ua", "the server " + account.server->to_string() + " of account " +
+                        account.config.aor + " is no longer one of " + account.first_hop.host);
+    use_server(account, *best_target(account.targets, now));
   }
   remotes_changed_ = true;
   touch(account.id);
 }
 
 void Core::Impl::on_located(Call& call, const Located& located, TimePoint now) {
+  if (call.reroute) {
+    if (located.final) on_rerouted(call, located, now);
+    return;
+  }
   if (located.targets.empty()) {
     end_call(call, "the called host could not be found: " + located.failure, now);
     return;
@@ -138,6 +150,188 @@ bool Core::Impl::take_reachable_server(Account& account) {
     return true;
   }
   return false;
+}
+
+const sip::Target* Core::Impl::alternative(const std::vector<sip::Target>& targets,
+                                           const Endpoint& to, TimePoint now) const {
+  for (const sip::Target& target : targets) {
+    if (target.endpoint == to || locator_.is_down(target, now)) continue;
+    if (mobility::choose_path(judge_.current(), target.endpoint.address, path_policy())) {
+      return &target;
+    }
+  }
+  return nullptr;
+}
+
+std::optional<Duration> Core::Impl::patience(const Account& account, TimePoint now) const {
+  if (account.targets.size() < 2 || !account.server) return std::nullopt;
+  const sip::Target* next = alternative(account.targets, *account.server, now);
+  if (next == nullptr) return std::nullopt;
+  const bool same_family = next->endpoint.address.family() == account.server->address.family();
+  return account.round_trip || same_family ? Locator::kFirstResponse : Locator::kFirstOfFamily;
+}
+
+std::optional<Duration> Core::Impl::patience(const Call& call, const Endpoint& server,
+                                             TimePoint now) const {
+  const Account& account = *accounts_.at(call.account);
+  if (!call.first_hop) return account.server == server ? patience(account, now) : std::nullopt;
+  if (*call.first_hop != server || alternative(call.targets, server, now) == nullptr) {
+    return std::nullopt;
+  }
+  return Locator::kFirstResponse;
+}
+
+void Core::Impl::use_server(Account& account, const sip::Target& target) {
+  account.server = target.endpoint;
+  account.round_trip.reset();
+  account.wait_for_answer = false;
+  account.path = mobility::choose_path(judge_.current(), target.endpoint.address, path_policy());
+  account.move_pending = account.path && account.wants_registration;
+  remotes_changed_ = true;
+  touch(account.id);
+}
+
+void Core::Impl::prefer_better_server(Account& account, TimePoint now) {
+  if (account.targets.size() < 2 || recovery_ || account.move_pending) return;
+  if (account.registration->state() != RegistrationState::Registered) return;
+  const sip::Target* current = account.current_target();
+  const sip::Target* best = best_target(account.targets, now);
+  // Among equals it stays where it is.
+  if (current == nullptr || best == nullptr || best->group >= current->group) return;
+  if (locator_.is_down(*best, now) ||
+      !mobility::choose_path(judge_.current(), best->endpoint.address, path_policy())) {
+    return;
+  }
+  log_.info("ua", "account " + account.config.aor + " returns to the better server " +
+                      best->endpoint.to_string());
+  use_server(account, *best);
+}
+
+void Core::Impl::on_server_proven(Account& account, TimePoint now) {
+  if (const sip::Target* current = account.current_target()) {
+    locator_.note_success(current->transport, current->endpoint);
+  }
+  // With the refreshes of the registration, so that a phone at rest asks no more often than it
+  // must.
+  if (account.fresh_until && *account.fresh_until <= now && !account.removed) {
+    locate_server(account, now);
+  }
+}
+
+bool Core::Impl::leave_server(Account& account, const std::string& why,
+                              std::optional<Duration> retry_after, TimePoint now) {
+  const sip::Target* current = account.current_target();
+  if (current == nullptr || account.removed || shutting_down_) return false;
+  const sip::Target failed = *current;
+  const sip::Target* next = alternative(account.targets, failed.endpoint, now);
+  if (next == nullptr) return false;
+  locator_.note_failure(failed, retry_after, now);
+  const std::string text =
+      why + " of " + failed.endpoint.to_string() + "; trying " + next->endpoint.to_string();
+  log_.info("ua", "account " + account.config.aor + ": " + text);
+  use_server(account, *next);
+  if (account.move_pending) {
+    emit(RegistrationChanged{account.id, RegistrationState::Registering, 0, text, "",
+                             std::chrono::seconds(0)});
+  }
+  return true;
+}
+
+bool Core::Impl::fail_over(Account& account, const sip::RegistrationStatus& status, TimePoint now) {
+  // RFC 3263 §4.3: a timeout or a 503 is the server's failure, any other answer is the answer. (A
+  // 503 of our own stands for a flow that died with its address.)
+  const bool timeout = status.unanswered && status.status == 408;
+  const bool refused = !status.unanswered && status.status == 503;
+  if (!account.wants_registration || (!timeout && !refused)) return false;
+  return leave_server(account, timeout ? "no answer" : "a 503",
+                      refused ? status.retry_in : std::nullopt, now);
+}
+
+void Core::Impl::on_unreachable(const Endpoint& remote, TimePoint now) {
+  // RFC 3263 §4.3 counts a transport error like no answer. Where there is but one server, its
+  // repetitions go on: it may be just starting.
+  for (const auto& [id, account] : accounts_) {
+    if (account->server != remote || account->targets.size() < 2) continue;
+    if (account->registration->in_flight()) leave_server(*account, "no service", {}, now);
+  }
+  settle(now);
+}
+
+bool Core::Impl::call_next_server(Call& call, const sip::Ended& ended, TimePoint now) {
+  const bool timeout = ended.by == sip::EndedBy::Network && ended.status == 408;
+  const bool refused = ended.by == sip::EndedBy::Peer && ended.status == 503;
+  if (!call.outgoing || call.ending || call.state != CallState::Calling || (!timeout && !refused) ||
+      ++call.servers_tried > kMaxServersTried) {
+    return false;
+  }
+  const Endpoint failed = call.session->flow().remote;
+  Account& account = *accounts_.at(call.account);
+  if (call.first_hop) {
+    const sip::Target* next = alternative(call.targets, failed, now);
+    if (next == nullptr) return false;
+    for (const sip::Target& target : call.targets) {
+      if (target.endpoint == failed) locator_.note_failure(target, std::nullopt, now);
+    }
+    call.first_hop = next->endpoint;
+  } else if (account.server == failed) {
+    if (!leave_server(account, timeout ? "no answer" : "a 503", std::nullopt, now)) return false;
+  }
+  // RFC 3263 §4.3: a new request with a new branch; here it is a new Call-ID too, so that a late
+  // answer of the first server cannot be taken for the second's.
+  leave_start(call);
+  sessions_.erase(call.session_number);
+  make_session(call);
+  call.started = false;
+  call.open_offer.reset();
+  call.restart_at.reset();
+  touch(call.id);
+  return true;
+}
+
+bool Core::Impl::reroute(Call& call, const sip::RefreshFailed& failed, const RefreshWish& carried,
+                         TimePoint now) {
+  const bool timeout = failed.failure == sip::RefreshFailure::Timeout;
+  const bool refused = failed.failure == sip::RefreshFailure::Rejected && failed.status == 503;
+  if ((!timeout && !refused) || call.location || call.ending ||
+      ++call.servers_tried > kMaxServersTried) {
+    return false;
+  }
+  const std::string hop = call.session->next_hop();
+  const auto uri = wire::Uri::parse(hop);
+  if (!uri || !uri->is_sip() || uri->host.empty() || uri->address()) return false;
+  sip::ServerName name{std::string(uri->host), uri->port, std::nullopt, false};
+  const auto id = locator_.locate(name, location_policy(), now);
+  if (!id) return false;
+  const Endpoint& remote = call.session->flow().remote;
+  locator_.note_failure({sip::Transport::Udp, remote, name.host, 0}, failed.retry_after, now);
+  call.location = *id;
+  locations_[*id] = call.id;
+  call.reroute = Call::Reroute{carried, failed};
+  return true;
+}
+
+void Core::Impl::on_rerouted(Call& call, const Located& located, TimePoint now) {
+  const Call::Reroute reroute = *std::exchange(call.reroute, std::nullopt);
+  if (call.ending || call.state == CallState::Ended) return;
+  const Endpoint failed = call.session->flow().remote;
+  const sip::Target* next = alternative(located.targets, failed, now);
+  const Listener* listener = listeners_.find(call.session->flow().listener);
+  if (next == nullptr || listener == nullptr || listener->dead ||
+      next->endpoint.address.family() != failed.address.family()) {
+    call.servers_tried = kMaxServersTried;  // Then it is a failure like any other.
+    call.in_flight = reroute.wish;
+    on_refresh_failed(call, reroute.failed, now);
+    return;
+  }
+  sip::Flow flow = call.session->flow();
+  flow.remote = next->endpoint;
+  log_.info("ua", "call " + std::to_string(call.id.value()) + " goes on over " +
+                      next->endpoint.to_string() + " of " + next->server_name);
+  call.session->move_flow(flow, accounts_.at(call.account)->contact(flow.local));
+  call.wish.hold_changed = call.wish.hold_changed || reroute.wish.hold_changed;
+  call.wish.recovery = call.wish.recovery || reroute.wish.recovery;
+  remotes_changed_ = true;
+  touch(call.id);
 }
 
 void Core::Impl::locate_anew(TimePoint now) {

@@ -319,6 +319,7 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
   if (for_recovery) {
     progress(recovery_->refresh_answered(call.id, false, failed.status, failed.reason, now));
   }
+  if (reroute(call, failed, carried, now)) return;
   if (++call.refusals == 1) call.refused_since = now;
   const auto again = [&](Duration wait) {
     call.wish.hold_changed = call.wish.hold_changed || carried.hold_changed;

@@ -79,7 +79,7 @@ void Core::Impl::on_session_event(Call& call, const sip::SessionEvent& event, Ti
       progress(recovery_->call_given_up(call.id, ended->reason, now));
     }
     const bool ours = ended->by != sip::EndedBy::Peer && !call.end_reason.empty();
-    if (!call_again(call, *ended, now)) {
+    if (!call_again(call, *ended, now) && !call_next_server(call, *ended, now)) {
       finish_call(call, ended->status, ours ? call.end_reason : ended->reason);
     }
   } else if (std::get_if<sip::Answered>(&event) != nullptr) {
@@ -159,6 +159,7 @@ void Core::Impl::on_refresh_done(Call& call, const sip::RefreshDone& done, TimeP
   call.refresh_in_flight = false;
   const bool for_recovery = std::exchange(call.in_flight, {}).recovery;
   call.refusals = 0;
+  call.servers_tried = 0;
   if (!recovery_ || !for_recovery || done.generation != recovery_->generation()) return;
   progress(recovery_->refresh_answered(call.id, true, done.status, "", now));
   if (!call.expects_audio()) recovery_->commit_unproven(call.id);

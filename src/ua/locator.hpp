@@ -44,6 +44,13 @@ class Locator {
   /// NAPTR and SRV are luxury: a resolver that swallows them (home routers do) must not cost more
   /// than this for each. Longer than any working resolver takes, even over a satellite.
   static constexpr Duration kPatience = std::chrono::seconds(2);
+  /// Where another server could be asked instead, a request waits no longer than this for its first
+  /// response. The transaction's own 32 s (RFC 3263 §4.3 by the letter) would outlast any user; by
+  /// 4 s UDP has sent four copies, and a server that is alive has answered one of them.
+  static constexpr Duration kFirstResponse = std::chrono::seconds(4);
+  /// The same when the other server is of the other address family and the present one has never
+  /// answered: most likely its family leads nowhere here (RFC 8305's case; docs/adr/0005).
+  static constexpr Duration kFirstOfFamily = std::chrono::seconds(1);
   /// A server that did not answer is passed over for a minute, twice as long each further time, up
   /// to half an hour; one that says Retry-After, for that long, but no longer than an hour.
   static constexpr Duration kDown = std::chrono::seconds(60);

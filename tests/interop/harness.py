@@ -212,7 +212,8 @@ class Kamailio(Process):
 
     USERS = {"alice": "wonderland", "bob": "builder", "baresip": "strange"}
 
-    def __init__(self, test):
+    def __init__(self, test, domain=None):
+        """`domain`: a name that means this server too."""
         self.host = address()
         folder = pathlib.Path(tempfile.mkdtemp(prefix="godwit-kamailio-"))
         test.addCleanup(shutil.rmtree, folder, ignore_errors=True)
@@ -221,6 +222,8 @@ class Kamailio(Process):
                               for user, password in self.USERS.items())
         config = (HERE / "kamailio.cfg").read_text(encoding="utf-8")
         config = config.replace("@HOST@", self.host).replace("@PASSWORDS@", passwords)
+        if domain:
+            config = config.replace("loadmodule", f'alias="{domain}"\nloadmodule', 1)
         (folder / "kamailio.cfg").write_text(config, encoding="utf-8")
         # -DD: in the foreground, children and all, so that ending this process ends them.
         super().__init__(test, ["/usr/sbin/kamailio", "-DD", "-E", "-f", folder / "kamailio.cfg", "-L",

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+// Servers found by name, and what happens when one of several does not answer.
+#include "world.hpp"
+
+namespace godwit::scenario {
+namespace {
+
+/// The usual world with a second server like the first. The names are the test's.
+class Servers {
+ public:
+  explicit Servers(Stage chosen = {})
+      : world(std::move(chosen)),
+        second_host(world.network.add_host("server2")),
+        second_link(second_host.add_interface("eth0")),
+        second(world.network, prepared(), config()) {
+    second->bind("bob", world.peer.uri());
+  }
+
+  IpAddress first_address() const { return world.server_address(); }
+  IpAddress second_address() const { return world.address(8); }
+  testing::DnsZone& dns() { return world.network.dns(); }
+
+  /// example.org: the first server before the second.
+  void publish(std::uint16_t second_priority = 20, std::uint16_t first_weight = 1,
+               std::uint16_t second_weight = 1) {
+    dns().add_naptr("example.org", {10, 10, "s", "SIP+D2U", "", "_sip._udp.example.org"});
+    dns().add_srv("_sip._udp.example.org", {10, first_weight, 5060, "a.example.org"});
+    dns().add_srv("_sip._udp.example.org", {second_priority, second_weight, 5060, "b.example.org"});
+    dns().set_addresses("a.example.org", {first_address()});
+    dns().set_addresses("b.example.org", {second_address()});
+  }
+  void kill_first(bool dead = true) { world.server_host.down_link(2).black_hole = dead; }
+
+  void add_account() {
+    world.run_for(milliseconds(10));  // The phone knows its network.
+    AccountConfig wanted = world.account_config();
+    wanted.registrar.clear();  // The domain of the address.
+    world.account = *world.phone.add_account(wanted);
+  }
+  bool registered() const {
+    return world.phone.registration(world.account) == RegistrationState::Registered;
+  }
+  bool at_first() const { return world.server.contacts("alice").size() == 1; }
+  bool at_second() const { return second.contacts("alice").size() == 1; }
+  /// Adds the account and waits; returns how long it took.
+  Duration register_phone(Duration limit) {
+    const TimePoint start = world.now();
+    add_account();
+    EXPECT_TRUE(world.run_until([&] { return registered(); }, limit));
+    return world.now() - start;
+  }
+  std::size_t failures_told() const {
+    std::size_t count = 0;
+    for (const auto& event : world.phone.all<RegistrationChanged>()) {
+      count += event.state == RegistrationState::Failed ? 1 : 0;
+    }
+    return count;
+  }
+
+  World world;
+  testing::Host& second_host;
+  std::uint32_t second_link;
+  testing::SimulatedServer second;
+
+ private:
+  testing::Host& prepared() {
+    second_host.add_address(second_link, second_address());
+    second_host.add_default_route(world.stage.family, second_link, 100);
+    return second_host;
+  }
+  MiniServerConfig config() const {
+    MiniServerConfig result = world.stage.server;
+    result.locals = {{second_address(), 5060}};
+    result.domains.push_back("example.org");
+    if (world.stage.digest) result.users = {{"alice", "wonderland"}, {"bob", "builder"}};
+    return result;
+  }
+};
+
+std::vector<std::string> names(const std::vector<DnsQuestion>& questions) {
+  std::vector<std::string> result;
+  for (const DnsQuestion& question : questions) {
+    result.push_back(question.name + " " + to_string(question.type));
+  }
+  return result;
+}
+
+TEST(LocationScenario, FollowsNaptrSrvAndAddresses) {
+  Servers servers;
+  servers.publish();
+  servers.register_phone(seconds(2));
+  EXPECT_TRUE(servers.at_first());
+  EXPECT_FALSE(servers.at_second());
+  EXPECT_EQ(
+      names(servers.world.phone.questions()),
+      (std::vector<std::string>{"example.org NAPTR", "_sip._udp.example.org SRV", "a.example.org A",
+                                "a.example.org AAAA", "b.example.org A", "b.example.org AAAA"}));
+}
+
+TEST(LocationScenario, WeightsShareTheLoad) {
+  int first = 0;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    Stage stage;
+    stage.seed = seed;
+    Servers servers(stage);
+    servers.publish(10, 30, 10);
+    servers.register_phone(seconds(2));
+    EXPECT_NE(servers.at_first(), servers.at_second());
+    first += servers.at_first() ? 1 : 0;
+  }
+  EXPECT_GE(first, 22);  // 30 expected; three standard deviations are 8.
+  EXPECT_LE(first, 38);
+}
+
+TEST(LocationScenario, ASilentServerCostsFourSecondsAndIsReturnedTo) {
+  Servers servers;
+  servers.publish();
+  servers.kill_first();
+  EXPECT_LE(servers.register_phone(seconds(10)), seconds(5));
+  EXPECT_TRUE(servers.at_second());
+  EXPECT_EQ(servers.failures_told(), 0U) << "a failover is no failure";
+  // Still dead when it is tried again: the phone stays registered where it was.
+  for (int i = 0; i < 100; ++i) {
+    servers.world.run_for(seconds(1));
+    ASSERT_TRUE(servers.at_second()) << "gap after " << i << " s";
+  }
+  servers.kill_first(false);
+  EXPECT_TRUE(servers.world.run_until([&] { return servers.at_first() && servers.registered(); },
+                                      seconds(130)));
+}
+
+TEST(LocationScenario, A503IsPassedOverForAsLongAsItAsks) {
+  Servers servers;
+  servers.publish();
+  servers.world.server->misbehave(
+      {.method = "REGISTER", .status = 503, .retry_after = seconds(90)});
+  EXPECT_LE(servers.register_phone(seconds(5)), seconds(1));
+  EXPECT_TRUE(servers.at_second());
+  servers.world.run_for(seconds(80));
+  EXPECT_FALSE(servers.at_first());
+  servers.world.run_for(seconds(60));
+  EXPECT_TRUE(servers.at_first());
+  EXPECT_EQ(servers.failures_told(), 0U);
+}
+
+TEST(LocationScenario, ATransportErrorIsActedOnAtOnce) {
+  Servers servers;
+  servers.publish();
+  servers.dns().remove("_sip._udp.example.org");
+  servers.dns().add_srv("_sip._udp.example.org", {10, 1, 5999, "a.example.org"});  // Nobody there.
+  servers.dns().add_srv("_sip._udp.example.org", {20, 1, 5060, "b.example.org"});
+  EXPECT_LE(servers.register_phone(seconds(5)), seconds(1));
+  EXPECT_TRUE(servers.at_second());
+}
+
+TEST(LocationScenario, WithAllServersDeadItFailsAsEverAndComesBack) {
+  Servers servers;
+  servers.publish();
+  servers.kill_first();
+  servers.second_host.down_link(servers.second_link).black_hole = true;
+  servers.add_account();
+  ASSERT_TRUE(servers.world.run_until([&] { return servers.failures_told() == 1; }, seconds(60)));
+  servers.second_host.down_link(servers.second_link).black_hole = false;
+  EXPECT_TRUE(servers.world.run_until([&] { return servers.registered(); }, seconds(200)));
+}
+
+TEST(LocationScenario, ACallGoesToTheNextServer) {
+  Servers servers;
+  servers.publish();
+  servers.register_phone(seconds(2));
+  servers.kill_first();
+  World& world = servers.world;
+  ASSERT_TRUE(world.phone.call(world.account, "sip:bob@example.org"));
+  ASSERT_TRUE(world.run_until(
+      [&] { return world.confirmed() && world.peer.state() == MockPeer::CallState::Confirmed; },
+      seconds(6)));
+  EXPECT_EQ(world.peer.requests("INVITE").size(), 1U);
+  world.run_for(seconds(5));
+  EXPECT_TRUE(world.confirmed());
+  EXPECT_TRUE(servers.at_second()) << "the registration has followed";
+}
+
+TEST(LocationScenario, ACallTo503GoesToTheNextServer) {
+  Servers servers;
+  servers.publish();
+  servers.register_phone(seconds(2));
+  servers.world.server->misbehave({.method = "INVITE", .status = 503});
+  ASSERT_TRUE(servers.world.phone.call(servers.world.account, "sip:bob@example.org"));
+  EXPECT_TRUE(servers.world.run_until([&] { return servers.world.confirmed(); }, seconds(2)));
+}
+
+TEST(LocationScenario, ARequestWithinACallGoesToTheNextPlaceOfTheSameName) {
+  Stage stage;
+  stage.server.domains = {"edge.example.org"};
+  stage.server.record_route_host = "edge.example.org";
+  Servers servers(stage);
+  servers.publish();
+  World& world = servers.world;
+  world.network.set_name("edge.example.org", {servers.first_address(), servers.second_address()});
+  servers.register_phone(seconds(2));
+  ASSERT_TRUE(world.phone.call(world.account, "sip:bob@example.org"));
+  ASSERT_TRUE(world.run_until([&] { return world.confirmed(); }, seconds(5)));
+  world.run_for(seconds(1));
+  servers.kill_first();
+  ASSERT_TRUE(world.phone.hold(world.call_id()));
+  ASSERT_TRUE(
+      world.run_until([&] { return world.peer.requests("INVITE").size() == 2; }, seconds(8)));
+  world.run_for(seconds(1));
+  EXPECT_TRUE(world.confirmed());
+  ASSERT_TRUE(world.phone.hang_up(world.call_id()));
+  EXPECT_TRUE(
+      world.run_until([&] { return world.peer.state() == MockPeer::CallState::Ended; }, seconds(2)))
+      << "the BYE goes there at once";
+}
+
+TEST(LocationScenario, NothingFoundIsRememberedAndToldOnce) {
+  Servers servers;
+  servers.add_account();
+  servers.world.run_for(seconds(55));
+  // NAPTR, SRV, A and AAAA: the zone vouches for a minute that they do not exist.
+  EXPECT_EQ(servers.world.phone.questions().size(), 4U);
+  EXPECT_EQ(servers.world.phone.all<Warning>().size(), 1U);
+  servers.publish();
+  EXPECT_TRUE(servers.world.run_until([&] { return servers.registered(); }, seconds(15)));
+}
+
+TEST(LocationScenario, AnotherNetworkMeansAnotherLookUp) {
+  Servers servers;
+  servers.publish();
+  servers.register_phone(seconds(2));
+  World& world = servers.world;
+  const std::size_t asked = world.phone.questions().size();
+  // There the name stands for the other server.
+  servers.dns().set_addresses("a.example.org", {servers.second_address()});
+  world.move_to_lte();
+  ASSERT_TRUE(world.run_until(
+      [&] { return world.settled() && servers.at_second() && servers.registered(); }, seconds(5)));
+  EXPECT_EQ(world.phone.resolvers_made(), 1U);
+  EXPECT_EQ(world.phone.questions().size(), 2 * asked);
+}
+
+TEST(LocationScenario, AMoveDoesNotWaitForTheDns) {
+  Servers servers;
+  servers.publish();
+  servers.register_phone(seconds(2));
+  World& world = servers.world;
+  for (const char* name : {"example.org", "_sip._udp.example.org", "a.example.org"}) {
+    servers.dns().set_failure(name, DnsFailure::Timeout);
+  }
+  const TimePoint start = world.now();
+  world.move_to_lte();
+  ASSERT_TRUE(world.run_until([&] { return world.phone.reports().size() == 1 && world.settled(); },
+                              seconds(5)));
+  EXPECT_LE(world.now() - start, seconds(1));
+  world.run_for(seconds(60));
+  EXPECT_TRUE(servers.registered()) << "what was known is kept while the DNS is dead";
+}
+
+TEST(LocationScenario, AFamilyWithoutAPathIsNotTried) {
+  Servers servers;
+  servers.world.network.set_name("example.org",
+                                 {*IpAddress::parse("2001:db8:9::2"), servers.first_address()});
+  EXPECT_LE(servers.register_phone(seconds(5)), seconds(1));
+}
+
+TEST(LocationScenario, ADeadFamilyCostsOneSecond) {
+  Servers servers;
+  World& world = servers.world;
+  // An address and a route, but nothing behind them: the usual broken IPv6.
+  world.phone_host.add_address(world.wifi, *IpAddress::parse("2001:db8:1::2"));
+  world.phone_host.add_default_route(Family::V6, world.wifi, 100);
+  world.network.set_name("example.org",
+                         {*IpAddress::parse("2001:db8:9::2"), servers.first_address()});
+  world.run_for(seconds(1));
+  EXPECT_LE(servers.register_phone(seconds(10)), milliseconds(1'500));
+  EXPECT_TRUE(servers.at_first());
+}
+
+TEST(LocationScenario, AResolverThatSwallowsQuestionsCostsTwoSecondsEach) {
+  Servers servers;
+  servers.world.network.set_name("example.org", {servers.first_address()});
+  // As set_failure of "example.org" would take the addresses along, only the service is silent.
+  servers.dns().set_failure("_sip._udp.example.org", DnsFailure::Timeout);
+  const Duration took = servers.register_phone(seconds(10));
+  EXPECT_GE(took, seconds(2));
+  EXPECT_LE(took, seconds(3));
+}
+
+TEST(LocationScenario, HostileAnswersAreBounded) {
+  Servers servers;
+  for (int i = 0; i < 200; ++i) {
+    const std::string host = "h" + std::to_string(i) + ".example.org";
+    servers.dns().add_srv("_sip._udp.example.org", {10, 65535, 5060, host});
+    servers.dns().set_addresses(host, {IpAddress::v4(10, 9, 1, static_cast<std::uint8_t>(i))});
+  }
+  servers.dns().add_srv("_sip._udp.example.org", {0, 0, 0, "a.example.org"});
+  servers.dns().add_srv("_sip._udp.example.org", {0, 0, 5060, "bad\r\nname"});
+  servers.add_account();
+  servers.world.run_for(seconds(300));
+  EXPECT_LE(servers.world.phone.questions().size(), 100U);
+  EXPECT_LE(servers.world.sent_sip("REGISTER").size(), 400U) << "in five minutes of dead servers";
+}
+
+}  // namespace
+}  // namespace godwit::scenario
