@@ -204,7 +204,7 @@ TEST(LocationScenario, ARequestWithinACallGoesToTheNextPlaceOfTheSameName) {
   servers.kill_first();
   ASSERT_TRUE(world.phone.hold(world.call_id()));
   ASSERT_TRUE(
-      world.run_until([&] { return world.peer.requests("re-INVITE").size() == 1; }, seconds(8)));
+      world.run_until([&] { return world.peer.requests("INVITE").size() == 2; }, seconds(8)));
   world.run_for(seconds(1));
   EXPECT_TRUE(world.confirmed());
   ASSERT_TRUE(world.phone.hang_up(world.call_id()));
