@@ -93,6 +93,7 @@ void InviteSession::finish(sip::Ended outcome, const char* cause, TimePoint now)
   drop_limit();
   if (local_refresh_) context_.transactions.detach(local_refresh_->transaction, now);
   local_refresh_.reset();
+  drop_own_requests(now);
   close_peer_request(487, now);
   // A request that nobody will answer any more would keep the peer retransmitting.
   for (const PeerRequest& open : open_requests_) static_cast<void>(answer(open, 481, {}, now));
@@ -149,6 +150,7 @@ void InviteSession::on_response(const ResponseArrived& event, TimePoint now) {
       ending != nullptr &&
       (ending->invite == event.transaction || ending->bye == event.transaction))
     return on_terminating_response(event, now);
+  if (on_own_response(event, now)) return;
   if (unknown_ && unknown_->cancel == event.transaction) return on_cancel_answered(response);
   const auto cseq = wire::cseq_of(response);
   if (cseq && cseq->method == wire::Method::Invite && response.status() / 100 == 2)
@@ -179,6 +181,7 @@ void InviteSession::on_client_failed(const ClientFailed& event, TimePoint now) {
       (ending->invite == event.transaction || ending->bye == event.transaction)) {
     return finish(ending->outcome, reason, now);
   }
+  if (on_own_failed(event)) return;
   if (unknown_ && unknown_->cancel == event.transaction) emit(CancelAnswered{status});
 }
 

@@ -29,6 +29,7 @@
 #include "sip/flow.hpp"
 #include "sip/offer_answer.hpp"
 #include "sip/session_events.hpp"
+#include "sip/session_requests.hpp"
 #include "sip/transaction.hpp"
 #include "sip/usage.hpp"
 
@@ -129,6 +130,14 @@ class InviteSession {
   Result<void> reject_offer(int code, TimePoint now);
   /// Answers an InDialogRequest.
   Result<void> respond(ServerTransactionId transaction, int code, TimePoint now);
+  /// The same with further headers; a 2xx to REFER or NOTIFY gives our Contact and takes the peer's.
+  Result<void> respond(ServerTransactionId transaction, int code, wire::DraftHeaders extra,
+                       TimePoint now);
+  /// A request within the confirmed dialog that is not the session's own business (MESSAGE, INFO,
+  /// OPTIONS, REFER, NOTIFY). RequestAnswered follows. Digest challenges are answered; nothing else
+  /// is repeated: what is pending on a flow that dies is reported, for it may have arrived. Busy
+  /// with kMaxOwnRequests unanswered, WrongState without a confirmed dialog.
+  Result<void> send_request(OwnRequest request, TimePoint now);
 
   /// WrongState if an own refresh is pending, if an offer is wanted while an exchange is open
   /// (RFC 3264 §4, RFC 3311 §5.1), or a re-INVITE while the peer's is unanswered.
@@ -216,6 +225,8 @@ class InviteSession {
   static constexpr Duration kTransportGrace = std::chrono::seconds(2);
   /// InDialogRequests without an answer; more are answered 503.
   static constexpr std::size_t kMaxOpenRequests = 8;
+  /// Requests of send_request without an answer.
+  static constexpr std::size_t kMaxOwnRequests = 8;
 
  private:
   /// The peer's request that waits for the owner.
@@ -289,6 +300,13 @@ class InviteSession {
     bool carries_offer = false;
     std::optional<Transmit> response;  ///< For when the transaction is gone.
   };
+  /// One of send_request.
+  struct LocalRequest {
+    OwnRequest request;
+    ClientTransactionId transaction;
+    std::uint32_t cseq = 0;
+    DigestAttempt attempt;
+  };
   enum class Timer : std::uint32_t { Retransmit2xx = 1, AckDeadline, Acks, Limit };
 
   // The state; invite_session.cpp
@@ -355,6 +373,15 @@ class InviteSession {
   void refuse_for_now(const RequestArrived& event, TimePoint now);
   void close_peer_request(int code, TimePoint now);
 
+  // Its owner's requests within the dialog; session_requests.cpp
+  Result<void> send_own(LocalRequest local, TimePoint now);
+  LocalRequest* find_own(ClientTransactionId transaction);
+  void close_own(ClientTransactionId transaction, RequestAnswered answered);
+  /// False: the response, or the failure, belongs to another request.
+  bool on_own_response(const ResponseArrived& event, TimePoint now);
+  bool on_own_failed(const ClientFailed& event);
+  void drop_own_requests(TimePoint now);
+
   // Ending; session_end.cpp
   void send_bye(sip::Ended outcome, TimePoint now, DigestAttempt attempt = {});
   void on_terminating_response(const ResponseArrived& event, TimePoint now);
@@ -390,6 +417,7 @@ class InviteSession {
   std::optional<PeerRequest> peer_request_;
   std::optional<Unacked> unacked_;
   std::vector<PeerRequest> open_requests_;
+  std::vector<LocalRequest> own_requests_;
   MessagePtr first_invite_;  ///< The peer's, for is_merged.
   TimerId limit_;
   bool hold_ack_timeout_ = false;

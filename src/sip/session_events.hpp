@@ -122,6 +122,18 @@ struct InDialogRequest {
   MessagePtr request;
 };
 
+/// How a request of InviteSession::send_request ended.
+struct RequestAnswered {
+  std::uint32_t token = 0;
+  wire::Method method = wire::Method::Info;
+  int status = 0;  ///< 408 a timeout, 503 a dead flow (RFC 3261 §8.1.3.1), 487 the call is over.
+  std::string reason;
+  bool in_doubt = false;  ///< No answer came; the peer may have got it all the same.
+  MessagePtr response;    ///< nullptr if there was none.
+  bool flow_died = false;
+  std::uint32_t cseq = 0;  ///< Of the request that was answered.
+};
+
 /// The caller gave up before we answered; Ended follows.
 struct Cancelled {};
 
@@ -139,6 +151,6 @@ using SessionEvent =
     std::variant<DialogAdded, DialogRemoved, Progress, Answered, Forked, OfferReceived,
                  OfferRequested, OfferWithdrawn, AnswerReceived, AnswerMissing, AckReceived,
                  AckMissing, RefreshDone, RefreshFailed, CancelAnswered, LateAnswer, PeerMoved,
-                 InDialogRequest, Cancelled, Ended>;
+                 InDialogRequest, RequestAnswered, Cancelled, Ended>;
 
 }  // namespace godwit::sip

@@ -46,7 +46,8 @@ wire::MethodSet SessionConfig::default_allow() {
   wire::MethodSet allow;
   for (const wire::Method method :
        {wire::Method::Invite, wire::Method::Ack, wire::Method::Cancel, wire::Method::Bye,
-        wire::Method::Update, wire::Method::Options, wire::Method::Info})
+        wire::Method::Update, wire::Method::Options, wire::Method::Info, wire::Method::Message,
+        wire::Method::Notify, wire::Method::Refer})
     allow.insert(method);
   return allow;
 }

@@ -152,15 +152,7 @@ void InviteSession::close_peer_request(int code, TimePoint now) {
 }
 
 Result<void> InviteSession::respond(ServerTransactionId transaction, int code, TimePoint now) {
-  const auto open =
-      std::find_if(open_requests_.begin(), open_requests_.end(),
-                   [&](const PeerRequest& r) { return r.transaction == transaction; });
-  if (open == open_requests_.end()) return fail(ErrorCode::NotFound, "no such request");
-  if (code < 200 || code > 699)
-    return fail(ErrorCode::InvalidArgument, "no final response: " + std::to_string(code));
-  const PeerRequest request = std::move(*open);
-  open_requests_.erase(open);
-  return answer(request, code, {}, now);
+  return respond(transaction, code, {}, now);
 }
 
 void InviteSession::on_peer_bye(const RequestArrived& event, Dialog& dialog, TimePoint now) {

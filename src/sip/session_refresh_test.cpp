@@ -267,7 +267,7 @@ TEST_F(CallFixture, OtherRequestsAreTheOwnersToAnswer) {
   EXPECT_EQ(world.sent(), (Lines{"alice INFO", "bob 415 INFO"}));
   ask(Method::Prack);
   ask(Method::Refer);
-  EXPECT_EQ(world.sent(), (Lines{"alice PRACK", "bob 481 PRACK", "alice REFER", "bob 405 REFER"}));
+  EXPECT_EQ(world.sent(), (Lines{"alice PRACK", "bob 481 PRACK", "alice PUBLISH", "bob 405 PUBLISH"}));
   EXPECT_TRUE(world.all("bob", "405")[0]->has(wire::HeaderId::Allow));
   for (std::size_t i = 0; i < InviteSession::kMaxOpenRequests; ++i) ask(Method::Options);
   world.sent();

@@ -27,6 +27,7 @@
 #include "sip/digest.hpp"
 #include "sip/invite_session.hpp"
 #include "sip/registration.hpp"
+#include "sip/request_usage.hpp"
 #include "sip/session_messages.hpp"
 #include "sip/transaction_layer.hpp"
 #include "sip/usage.hpp"
@@ -113,6 +114,10 @@ inline std::string describe(const SessionEvent& event) {
     std::string operator()(const InDialogRequest& e) const {
       return "InDialogRequest " + std::string(e.request->method_text());
     }
+    std::string operator()(const RequestAnswered& e) const {
+      return "RequestAnswered " + std::string(wire::to_string(e.method)) + " " +
+             std::to_string(e.status) + (e.in_doubt ? " in doubt" : "");
+    }
     std::string operator()(const Cancelled&) const { return "Cancelled"; }
     std::string operator()(const Ended& e) const {
       return "Ended " + std::to_string(e.status) + " by " + to_string(e.by);
@@ -182,6 +187,9 @@ class Party {
   Owner registration_owner{1'000'000};
   /// Every request (other than ACK and CANCEL) is shown here first; true: it has been dealt with.
   std::function<bool(const RequestArrived&)> on_request;
+  /// The same for every other event, and for timers: how tests add usages of their own.
+  std::function<bool(const TransactionEvent&)> on_event;
+  std::function<bool(const UsageTimer&)> on_timer;
   /// What the sessions told: "Progress 180".
   Lines events;
   std::vector<RegistrationStatus> statuses;
@@ -270,6 +278,7 @@ class World {
   };
 
   static void fire(Party& party, const UsageTimer& timer, TimePoint at) {
+    if (party.on_timer && party.on_timer(timer)) return;
     if (party.registration && timer.owner == party.registration_owner)
       return party.registration->on_timer(timer.kind, at);
     const auto session = party.sessions.find(timer.owner);
@@ -337,6 +346,7 @@ class World {
   }
 
   void dispatch(Party& party, const TransactionEvent& event) {
+    if (party.on_event && party.on_event(event)) return;
     if (const auto* e = std::get_if<RequestArrived>(&event)) {
       if (party.on_request && party.on_request(*e)) return;
       if (InviteSession* session = by_dialog(party, *e->request)) {
