@@ -226,6 +226,34 @@ void MockPeer::update(const std::string& direction) {
   send_request(std::move(request));
 }
 
+void MockPeer::send_in_dialog(const std::string& method,
+                              const std::vector<SipText::Header>& headers,
+                              const std::string& body) {
+  SipText request = dialog_request(method);
+  for (const auto& [name, value] : headers) request.append(name, value);
+  request.body = body;
+  send_request(std::move(request));
+}
+
+std::string MockPeer::send_outside(const std::string& method, const std::string& target,
+                                   const std::vector<SipText::Header>& headers,
+                                   const std::string& body) {
+  SipText request = SipText::request(method, target);
+  request.append("Via", "SIP/2.0/UDP " + config_.local.address.to_uri_host() + ":" +
+                            std::to_string(config_.local.port) + ";rport;branch=z9hG4bK" +
+                            random_.token(16));
+  request.append("Max-Forwards", "70");
+  request.append("From", "<" + aor() + ">;tag=" + random_.token(8));
+  request.append("To", "<" + target + ">");
+  request.append("Call-ID", random_.token(16));
+  request.append("CSeq", "1 " + method);
+  for (const auto& [name, value] : headers) request.append(name, value);
+  request.body = body;
+  const std::string id = request.first("Call-ID");
+  send_request(std::move(request));
+  return id;
+}
+
 void MockPeer::send_ack(const SipText& response) {
   const std::uint32_t cseq = response.cseq_number();
   if (response.status < 300 && acks_.contains(cseq)) {
@@ -377,7 +405,7 @@ void MockPeer::on_request(const Endpoint& from, const SipText& request) {
   const MockReply reply = reply_for(request.method);
   if (reply.ignore) return;
   timers_.push_back(network_.simulation().after(
-      reply.delay, [this, key, reply] { finish(key, reply.status, reply.retry_after); }));
+      reply.delay, [this, key, reply] { finish(key, reply.status, reply.retry_after, reply); }));
 }
 
 void MockPeer::on_invite(const std::string& key, const SipText& request, bool in_dialog) {
@@ -438,7 +466,7 @@ void MockPeer::on_invite(const std::string& key, const SipText& request, bool in
 void MockPeer::answer(int status) { finish(invite_key_, status, std::nullopt); }
 
 void MockPeer::finish(const std::string& key, int status,
-                      std::optional<std::chrono::seconds> retry_after) {
+                      std::optional<std::chrono::seconds> retry_after, const MockReply& reply) {
   const auto found = server_transactions_.find(key);
   if (found == server_transactions_.end() || found->second.final) return;
   const SipText& request = found->second.request;
@@ -447,6 +475,8 @@ void MockPeer::finish(const std::string& key, int status,
   SipText response = SipText::response_to(request, status, status == 200 ? "OK" : "As told",
                                           in_dialog || invite ? local_tag_ : random_.token(8));
   if (retry_after) response.append("Retry-After", std::to_string(retry_after->count()));
+  for (const auto& [name, value] : reply.headers) response.append(name, value);
+  response.body = reply.body;
   if (status >= 200 && status < 300 && (invite || request.method == "UPDATE")) {
     for (const std::string& route : request.values("Record-Route")) {
       response.append("Record-Route", route);

@@ -41,6 +41,8 @@ struct MockReply {
   bool ignore = false;
   bool ring = false;  ///< INVITE: 180 at once.
   std::optional<std::chrono::seconds> retry_after = std::nullopt;
+  std::vector<SipText::Header> headers = {};  ///< Not for INVITE.
+  std::string body = {};                      ///< Not for INVITE; its type is among the headers.
 };
 
 class MockPeer {
@@ -66,6 +68,14 @@ class MockPeer {
   /// With a new offer in that direction of ours.
   void reinvite(const std::string& direction = "sendrecv");
   void update(const std::string& direction = "sendrecv");
+
+  /// Any request within the dialog.
+  void send_in_dialog(const std::string& method, const std::vector<SipText::Header>& headers,
+                      const std::string& body = {});
+  /// Any request outside, to `uri` by way of the server; returns its Call-ID.
+  std::string send_outside(const std::string& method, const std::string& uri,
+                           const std::vector<SipText::Header>& headers,
+                           const std::string& body = {});
 
   // Facts.
   CallState state() const { return state_; }
@@ -117,7 +127,8 @@ class MockPeer {
   void on_invite(const std::string& key, const SipText& request, bool in_dialog);
   void on_ack(const SipText& ack);
   void on_cancel(const SipText& request, const Endpoint& from);
-  void finish(const std::string& key, int status, std::optional<std::chrono::seconds> retry_after);
+  void finish(const std::string& key, int status, std::optional<std::chrono::seconds> retry_after,
+              const MockReply& reply = {});
   void remember(const std::string& key, const SipText& response);
   void respond(const std::string& key, const SipText& response);
   void check_in_dialog(const SipText& request);

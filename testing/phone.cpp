@@ -60,19 +60,6 @@ void SimulatedPhone::violate(std::string what) {
 
 // ---- Inputs ---------------------------------------------------------------------------------
 
-template <typename Input>
-auto SimulatedPhone::give(Input input) {
-  using Outcome = decltype(input(*core_, simulation_.now()));
-  if constexpr (std::is_void_v<Outcome>) {
-    input(*core_, simulation_.now());
-    drain();
-  } else {
-    Outcome outcome = input(*core_, simulation_.now());
-    drain();
-    return outcome;
-  }
-}
-
 void SimulatedPhone::later(Duration delay, std::function<void()> input) {
   simulation_.after(delay, [alive = alive_, input = std::move(input)] {
     if (*alive) input();
@@ -567,6 +554,18 @@ std::string describe_event(const Event& event) {
                    (e.report.superseded ? " superseded" : " completed");
           },
           [&](const Warning& e) { return "warning: " + e.text; },
+          [&](const MessageResult& e) {
+            return "message " + std::to_string(e.request.value()) + " " + std::to_string(e.status) +
+                   " " + e.reason + (e.in_doubt ? " (in doubt)" : "");
+          },
+          [&](const MessageReceived& e) { return "message from " + e.from; },
+          [&](const OptionsResult& e) {
+            return "options " + std::to_string(e.status) + " " + e.reason;
+          },
+          [&](const DtmfResult& e) {
+            return call(e.call) + "digits " + (e.ok ? "sent" : "not sent: " + e.reason);
+          },
+          [&](const DtmfReceived& e) { return call(e.call) + "digit " + e.digit; },
       },
       event);
 }

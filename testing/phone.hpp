@@ -69,6 +69,12 @@ class SimulatedPhone {
   void shut_down();
   bool idle() const { return core_->idle(); }
 
+  /// Any other command of the core's: `phone.command([&](ua::Core& core, TimePoint now) { … })`.
+  template <typename Command>
+  auto command(Command command) {
+    return give(std::move(command));
+  }
+
   /// Rings and answers every incoming call after so long; nullopt: leaves it to the test.
   void answer_calls(std::optional<Duration> after) { answer_after_ = after; }
   /// Every confirmed call plays this tone; 0: leaves it to the test.
@@ -136,7 +142,17 @@ class SimulatedPhone {
   };
 
   template <typename Input>
-  auto give(Input input);
+  auto give(Input input) {
+    using Outcome = decltype(input(*core_, simulation_.now()));
+    if constexpr (std::is_void_v<Outcome>) {
+      input(*core_, simulation_.now());
+      drain();
+    } else {
+      Outcome outcome = input(*core_, simulation_.now());
+      drain();
+      return outcome;
+    }
+  }
   void drain();
   void carry_out(ua::Output output);
   void carry_out(const ua::Listen& listen);

@@ -123,6 +123,36 @@ struct Words {
     return text;
   }
   std::string operator()(const Warning& event) const { return "warning: " + event.text; }
+  std::string operator()(const MessageResult& event) const {
+    std::string text = fmt::format("message {}: ", event.request.value());
+    if (event.status / 100 == 2) {
+      text += event.status == 202 ? "taken for later delivery" : "delivered";
+    } else {
+      text += event.in_doubt ? "perhaps not delivered" : "not delivered";
+      text += with_status(event.status, event.reason);
+    }
+    return text;
+  }
+  std::string operator()(const MessageReceived& event) const {
+    const bool readable = event.content_type.starts_with("text/plain");
+    return fmt::format("message from {}: {}", event.from,
+                       readable
+                           ? event.body
+                           : fmt::format("{} bytes of {}", event.body.size(), event.content_type));
+  }
+  std::string operator()(const OptionsResult& event) const {
+    std::string text = fmt::format("question {}: answered", event.request.value()) +
+                       with_status(event.status, event.reason);
+    if (!event.allow.empty()) text += ", takes " + event.allow;
+    return text;
+  }
+  std::string operator()(const DtmfResult& event) const {
+    return fmt::format("call {}: digits {}", event.call.value(),
+                       event.ok ? "sent" : "not sent" + with_status(event.status, event.reason));
+  }
+  std::string operator()(const DtmfReceived& event) const {
+    return fmt::format("call {}: the other side pressed {}", event.call.value(), event.digit);
+  }
 };
 
 }  // namespace

@@ -82,6 +82,9 @@ class Phone {
   Result<std::string> do_echo(const std::string& argument);
   Result<std::string> do_silence(const std::string& argument);
   Result<std::string> do_record(const std::string& argument);
+  Result<std::string> do_dtmf(const std::string& argument);
+  Result<std::string> do_message(const std::string& argument);
+  Result<std::string> do_options(const std::string& argument);
   Result<std::string> do_mute(const std::string& argument);
   Result<std::string> do_unmute(const std::string& argument);
   Result<std::string> do_ip_change(const std::string& argument);

@@ -13,6 +13,7 @@
 #include "godwit/config.hpp"
 #include "godwit/report.hpp"
 #include "godwit/strong_id.hpp"
+#include "godwit/usages.hpp"
 
 namespace godwit {
 
@@ -101,7 +102,8 @@ struct Warning {
 
 using Event = std::variant<RegistrationChanged, IncomingCall, CallStateChanged, CallMediaChanged,
                            CallStatistics, NetworkAvailability, IpChangeDetected, IpChangeProgress,
-                           IpChangeCompleted, Warning>;
+                           IpChangeCompleted, Warning, MessageResult, MessageReceived,
+                           OptionsResult, DtmfResult, DtmfReceived>;
 
 /// One JSON object with an "event" member; what `godwit phone --events json` prints per line.
 std::string to_json(const Event& event, TimePoint at);

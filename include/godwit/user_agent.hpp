@@ -68,6 +68,22 @@ class UserAgent {
   Result<void> record(CallId call, const std::string& file);
   Result<void> mute(CallId call, bool muted);
 
+  /// Sends a message (RFC 3428) to a SIP URI or a user name at the account's domain; MessageResult
+  /// tells what became of it. At most 16 384 bytes. It is not sent twice, whatever the network
+  /// does.
+  Result<RequestId> send_message(AccountId account, const std::string& target,
+                                 MessageContent content);
+  /// The same within an established call.
+  Result<RequestId> send_message(CallId call, MessageContent content);
+  /// Asks a peer, or with an empty target the account's server, what it can (OPTIONS, RFC 3261
+  /// §11); OptionsResult tells the answer.
+  Result<RequestId> ask_options(AccountId account, const std::string& target = {});
+  Result<RequestId> ask_options(CallId call);
+  /// Sends digits (0-9, *, #, A-D; at most 64) in an established call, one after the other.
+  /// DtmfResult follows when the last one has been taken, or the first one has failed.
+  Result<RequestId> send_dtmf(CallId call, const std::string& digits,
+                              DtmfMethod method = DtmfMethod::Auto);
+
   /// Does everything PJSIP's function of this name does; on Linux it is normally not needed.
   Result<Generation> handle_ip_change(IpChangeOptions options = {});
   /// What was dropped and refused so far.

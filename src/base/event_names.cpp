@@ -41,6 +41,15 @@ const char* to_string(RegistrationState state) {
   return "?";
 }
 
+const char* to_string(DtmfMethod method) {
+  switch (method) {
+    case DtmfMethod::Auto: return "Auto";
+    case DtmfMethod::Rtp: return "Rtp";
+    case DtmfMethod::Info: return "Info";
+  }
+  return "?";
+}
+
 const char* to_string(CallState state) {
   switch (state) {
     case CallState::Calling: return "Calling";

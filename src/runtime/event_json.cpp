@@ -90,6 +90,43 @@ struct Members {
     begin("warning");
     json.member("text", event.text);
   }
+  void operator()(const MessageResult& event) {
+    begin("message_result");
+    json.member("request", event.request.value()).member("account", event.account.value());
+    if (event.call) json.member("call", event.call.value());
+    status(event.status, event.reason);
+    json.member("in_doubt", event.in_doubt);
+  }
+  void operator()(const MessageReceived& event) {
+    begin("message");
+    json.member("account", event.account.value());
+    if (event.call) json.member("call", event.call.value());
+    json.member("from", event.from);
+    if (!event.from_display_name.empty()) {
+      json.member("from_display_name", event.from_display_name);
+    }
+    json.member("content_type", event.content_type).member("body", event.body);
+  }
+  void operator()(const OptionsResult& event) {
+    begin("options_result");
+    json.member("request", event.request.value()).member("account", event.account.value());
+    if (event.call) json.member("call", event.call.value());
+    status(event.status, event.reason);
+    if (!event.allow.empty()) json.member("allow", event.allow);
+    if (!event.supported.empty()) json.member("supported", event.supported);
+  }
+  void operator()(const DtmfResult& event) {
+    begin("dtmf_result");
+    json.member("request", event.request.value()).member("call", event.call.value());
+    status(event.status, event.reason);
+    json.member("ok", event.ok);
+  }
+  void operator()(const DtmfReceived& event) {
+    begin("dtmf");
+    json.member("call", event.call.value()).member("digit", std::string(1, event.digit));
+    json.member("duration_ms", event.duration.count());
+    name("method", event.method);
+  }
 };
 
 }  // namespace

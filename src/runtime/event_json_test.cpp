@@ -48,6 +48,21 @@ TEST(EventJson, EveryEventIsOneLineWithNameAndTime) {
       {IpChangeProgress{Generation{3}, step},
        R"({"event":"ip_change_progress","t_ms":12345.25,"generation":3,"kind":"media_moved",)"
        R"("call":7,"started_ms":1,"ok":true})"},
+      {MessageResult{RequestId{4}, AccountId{1}, CallId{}, 202, "Accepted", false},
+       R"({"event":"message_result","t_ms":12345.25,"request":4,"account":1,"status":202,)"
+       R"("reason":"Accepted","in_doubt":false})"},
+      {MessageReceived{AccountId{1}, CallId{2}, "sip:bob@example.org", "", "text/plain", "hi\n"},
+       R"({"event":"message","t_ms":12345.25,"account":1,"call":2,"from":"sip:bob@example.org",)"
+       R"("content_type":"text/plain","body":"hi\n"})"},
+      {OptionsResult{RequestId{5}, AccountId{1}, CallId{}, 200, "OK", "INVITE, ACK", ""},
+       R"({"event":"options_result","t_ms":12345.25,"request":5,"account":1,"status":200,)"
+       R"("reason":"OK","allow":"INVITE, ACK"})"},
+      {DtmfResult{RequestId{6}, CallId{2}, 200, "OK", true},
+       R"({"event":"dtmf_result","t_ms":12345.25,"request":6,"call":2,"status":200,)"
+       R"("reason":"OK","ok":true})"},
+      {DtmfReceived{CallId{2}, '#', std::chrono::milliseconds(160), DtmfMethod::Info},
+       R"({"event":"dtmf","t_ms":12345.25,"call":2,"digit":"#","duration_ms":160,)"
+       R"("method":"info"})"},
       {Warning{"port 5060\nis taken"},
        R"({"event":"warning","t_ms":12345.25,"text":"port 5060\nis taken"})"},
   };

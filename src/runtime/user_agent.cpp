@@ -88,6 +88,32 @@ Result<void> UserAgent::mute(CallId call, bool muted) {
   return impl_->run([&](ua::Core& core, TimePoint now) { return core.mute(call, muted, now); });
 }
 
+Result<RequestId> UserAgent::send_message(AccountId account, const std::string& target,
+                                          MessageContent content) {
+  return impl_->run([&](ua::Core& core, TimePoint now) {
+    return core.send_message(account, target, content, now);
+  });
+}
+
+Result<RequestId> UserAgent::send_message(CallId call, MessageContent content) {
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.send_message(call, content, now); });
+}
+
+Result<RequestId> UserAgent::ask_options(AccountId account, const std::string& target) {
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.ask_options(account, target, now); });
+}
+
+Result<RequestId> UserAgent::ask_options(CallId call) {
+  return impl_->run([&](ua::Core& core, TimePoint now) { return core.ask_options(call, now); });
+}
+
+Result<RequestId> UserAgent::send_dtmf(CallId call, const std::string& digits, DtmfMethod method) {
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.send_dtmf(call, digits, method, now); });
+}
+
 Result<Generation> UserAgent::handle_ip_change(IpChangeOptions options) {
   return impl_->run(
       [&](ua::Core& core, TimePoint now) { return core.handle_ip_change(options, now); });

@@ -130,7 +130,8 @@ class InviteSession {
   Result<void> reject_offer(int code, TimePoint now);
   /// Answers an InDialogRequest.
   Result<void> respond(ServerTransactionId transaction, int code, TimePoint now);
-  /// The same with further headers; a 2xx to REFER or NOTIFY gives our Contact and takes the peer's.
+  /// The same with further headers; a 2xx to REFER or NOTIFY gives our Contact and takes the
+  /// peer's.
   Result<void> respond(ServerTransactionId transaction, int code, wire::DraftHeaders extra,
                        TimePoint now);
   /// A request within the confirmed dialog that is not the session's own business (MESSAGE, INFO,

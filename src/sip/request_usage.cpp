@@ -44,9 +44,8 @@ Result<void> RequestUsage::send(Pending pending, TimePoint now) {
   for (const wire::DraftHeader& header : request.headers) draft.headers.push_back(header);
   if (!identity_.user_agent.empty())
     draft.headers.emplace_back(HeaderId::UserAgent, identity_.user_agent);
-  for (AuthorizationHeader& header :
-       digest_.authorization(wire::to_string(draft.method), draft.request_uri, request.flow.remote,
-                             pending.attempt))
+  for (AuthorizationHeader& header : digest_.authorization(
+           wire::to_string(draft.method), draft.request_uri, request.flow.remote, pending.attempt))
     draft.headers.emplace_back(header.name, std::move(header.value));
   draft.contact.wanted = !request.contact.empty();
   draft.content_type = request.content_type;

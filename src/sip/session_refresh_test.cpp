@@ -266,8 +266,9 @@ TEST_F(CallFixture, OtherRequestsAreTheOwnersToAnswer) {
   world.run(milliseconds(50));
   EXPECT_EQ(world.sent(), (Lines{"alice INFO", "bob 415 INFO"}));
   ask(Method::Prack);
-  ask(Method::Refer);
-  EXPECT_EQ(world.sent(), (Lines{"alice PRACK", "bob 481 PRACK", "alice PUBLISH", "bob 405 PUBLISH"}));
+  ask(Method::Publish);
+  EXPECT_EQ(world.sent(),
+            (Lines{"alice PRACK", "bob 481 PRACK", "alice PUBLISH", "bob 405 PUBLISH"}));
   EXPECT_TRUE(world.all("bob", "405")[0]->has(wire::HeaderId::Allow));
   for (std::size_t i = 0; i < InviteSession::kMaxOpenRequests; ++i) ask(Method::Options);
   world.sent();

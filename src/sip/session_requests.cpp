@@ -37,10 +37,9 @@ Result<void> InviteSession::send_own(LocalRequest local, TimePoint now) {
 }
 
 InviteSession::LocalRequest* InviteSession::find_own(ClientTransactionId transaction) {
-  const auto found = std::find_if(own_requests_.begin(), own_requests_.end(),
-                                  [&](const LocalRequest& local) {
-                                    return local.transaction == transaction;
-                                  });
+  const auto found =
+      std::find_if(own_requests_.begin(), own_requests_.end(),
+                   [&](const LocalRequest& local) { return local.transaction == transaction; });
   return found == own_requests_.end() ? nullptr : &*found;
 }
 

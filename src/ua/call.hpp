@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +35,13 @@ struct RefreshWish {
   bool hold_changed = false;
   bool recovery = false;
   bool any() const { return hold_changed || recovery; }
+};
+
+/// Digits of one command, on their way one by one.
+struct DtmfRow {
+  RequestId request;
+  std::string digits;
+  std::size_t sent = 0;  ///< Answered with 2xx.
 };
 
 struct Call {
@@ -106,6 +114,9 @@ struct Call {
   bool repaired = false;  ///< The one repair offer of this generation has been made.
   bool wait_for_registration = false;
   TimerId deadline;  ///< While suspended.
+
+  std::deque<DtmfRow> dtmf;  ///< Rows of digits, the first one on its way.
+  bool dtmf_in_flight = false;
 
   /// What our side wants of the audio, given hold on either side.
   MediaDirection wanted_direction() const;

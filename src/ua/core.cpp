@@ -123,6 +123,7 @@ void Core::Impl::settle(TimePoint now) {
       busy = true;
       if (Call* call = find_call(id)) advance(*call, now);
     }
+    busy = advance_usages(now) || busy;
     busy = close_dead_listeners(now) || busy;
     for (const CallId id : std::exchange(finished_calls_, {})) {
       const Call* call = find_call(id);
@@ -142,6 +143,7 @@ void Core::Impl::settle(TimePoint now) {
 }
 
 void Core::Impl::dispatch(const sip::TransactionEvent& event, TimePoint now) {
+  if (to_other_usage(event, now)) return;
   const auto to_usage = [&](sip::Owner owner, auto&& to_registration, auto&& to_session) {
     const auto id = static_cast<std::uint32_t>(owner.value() >> 3U);
     switch (static_cast<OwnerKind>(owner.value() & 7U)) {
@@ -158,7 +160,8 @@ void Core::Impl::dispatch(const sip::TransactionEvent& event, TimePoint now) {
         }
         break;
       case OwnerKind::CallControl:
-      case OwnerKind::Core: break;
+      case OwnerKind::Core:
+      case OwnerKind::Usage: break;
     }
   };
   const auto to_owner_of = [&](sip::ServerTransactionId transaction, auto&& give) {
@@ -245,6 +248,7 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
         touch(call->id);
       }
       break;
+    case OwnerKind::Usage: on_usage_timer(id, timer.kind, now); break;
     case OwnerKind::Core:
       if (static_cast<CoreTimer>(timer.kind) == CoreTimer::BrokenListener) {
         replace_broken_listeners(now);
@@ -300,6 +304,10 @@ void Core::Impl::watch_remotes() {
     if (call->agreed) remotes.insert(call->agreed->remote_rtp.address);
     if (call->started || !call->outgoing) remotes.insert(call->session->flow().remote.address);
     if (remotes.size() >= kMaxWatchedRemotes) break;
+  }
+  for (const auto& [number, usage] : usages_) {
+    if (remotes.size() >= kMaxWatchedRemotes) break;
+    if (usage->target.direct) remotes.insert(usage->target.direct->address);
   }
   for (const auto& [id, account] : accounts_) {
     if (remotes.size() >= kMaxWatchedRemotes) break;
@@ -510,6 +518,23 @@ Result<void> Core::record(CallId call, const std::string& file, TimePoint now) {
 }
 Result<void> Core::mute(CallId call, bool muted, TimePoint now) {
   return impl_->media_command(call, media::SetMuted{muted}, now);
+}
+Result<RequestId> Core::send_message(AccountId account, const std::string& target,
+                                     const MessageContent& content, TimePoint now) {
+  return impl_->send_message(account, target, content, now);
+}
+Result<RequestId> Core::send_message(CallId call, const MessageContent& content, TimePoint now) {
+  return impl_->send_message(call, content, now);
+}
+Result<RequestId> Core::ask_options(AccountId account, const std::string& target, TimePoint now) {
+  return impl_->ask_options(account, target, now);
+}
+Result<RequestId> Core::ask_options(CallId call, TimePoint now) {
+  return impl_->ask_options(call, now);
+}
+Result<RequestId> Core::send_dtmf(CallId call, const std::string& digits, DtmfMethod method,
+                                  TimePoint now) {
+  return impl_->send_dtmf(call, digits, method, now);
 }
 Result<Generation> Core::handle_ip_change(const IpChangeOptions& options, TimePoint now) {
   return impl_->handle_ip_change(options, now);

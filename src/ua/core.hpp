@@ -17,6 +17,7 @@
 #include "godwit/counters.hpp"
 #include "godwit/network.hpp"
 #include "godwit/result.hpp"
+#include "godwit/usages.hpp"
 #include "ua/driver.hpp"
 
 namespace godwit::ua {
@@ -44,6 +45,13 @@ class Core {
   Result<void> set_source(CallId call, AudioSource source, TimePoint now);
   Result<void> record(CallId call, const std::string& file, TimePoint now);
   Result<void> mute(CallId call, bool muted, TimePoint now);
+  Result<RequestId> send_message(AccountId account, const std::string& target,
+                                 const MessageContent& content, TimePoint now);
+  Result<RequestId> send_message(CallId call, const MessageContent& content, TimePoint now);
+  Result<RequestId> ask_options(AccountId account, const std::string& target, TimePoint now);
+  Result<RequestId> ask_options(CallId call, TimePoint now);
+  Result<RequestId> send_dtmf(CallId call, const std::string& digits, DtmfMethod method,
+                              TimePoint now);
   Result<Generation> handle_ip_change(const IpChangeOptions& options, TimePoint now);
   /// Ends all calls and registrations; `idle()` tells when nothing waits for an answer any more.
   void shut_down(TimePoint now);

@@ -36,6 +36,7 @@ Result<void> Core::Impl::remove_account(AccountId id, TimePoint now) {
   // It goes once its last call, which borrows its credentials, has ended and the un-REGISTER has
   // its answer.
   account->removed = true;
+  end_usages_of(id, now);
   stop_registration(*account, now);
   settle(now);
   return {};
@@ -99,6 +100,7 @@ void Core::Impl::place_account(Account& account, TimePoint now) {
 
 bool Core::Impl::is_abandoned(const Account& account) const {
   if (!account.removed || account.registration->in_flight()) return false;
+  if (has_usages(account.id)) return false;  // They borrow its credentials.
   return std::none_of(calls_.begin(), calls_.end(),
                       [&](const auto& entry) { return entry.second->account == account.id; });
 }

@@ -150,7 +150,10 @@ void Core::Impl::shut_down(TimePoint now) {
   for (const auto& [id, call] : calls_) {
     if (call->state != CallState::Ended) end_call(*call, "the user agent shuts down", now);
   }
-  for (const auto& [id, account] : accounts_) stop_registration(*account, now);
+  for (const auto& [id, account] : accounts_) {
+    end_usages_of(id, now);
+    stop_registration(*account, now);
+  }
   settle(now);
 }
 
@@ -203,6 +206,7 @@ void Core::Impl::advance(Call& call, TimePoint now) {
     if (call.move_pending) move_session(call, now);
     if (call.answering) answer_incoming(call, now);
     if (call.wish.any()) refresh_if_wanted(call, now);
+    if (!call.dtmf.empty()) send_next_digit(call, now);
   }
   drain(call, now);
 }

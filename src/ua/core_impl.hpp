@@ -3,8 +3,8 @@
 // The inside of Core, spread over several files by subject: core.cpp (inputs, the loop that settles
 // them), core_accounts.cpp, core_location.cpp (servers found and given up), core_calls.cpp
 // (commands), core_sessions.cpp (events of SIP sessions), core_requests.cpp (requests outside
-// dialogs), core_media.cpp, core_recovery.cpp (a plan becomes SIP and SDP). Not included outside
-// ua.
+// dialogs), core_usages.cpp and core_messages.cpp (what accounts do besides), core_dtmf.cpp,
+// core_media.cpp, core_recovery.cpp (a plan becomes SIP and SDP). Not included outside ua.
 //
 // How it moves: every input changes state and marks what it touched; settle() then brings each
 // touched account and call forward as far as the state allows (advance()), which is idempotent.
@@ -31,11 +31,18 @@
 #include "ua/listeners.hpp"
 #include "ua/recovery.hpp"
 #include "ua/streams.hpp"
+#include "ua/usages.hpp"
 
 namespace godwit::ua {
 
 /// What a timer's or transaction's owner number stands for.
-enum class OwnerKind : std::uint8_t { Registration = 1, Session = 2, CallControl = 3, Core = 4 };
+enum class OwnerKind : std::uint8_t {
+  Registration = 1,
+  Session = 2,
+  CallControl = 3,
+  Core = 4,
+  Usage = 5,
+};
 
 class Core::Impl {
  public:
@@ -53,6 +60,13 @@ class Core::Impl {
   Result<void> hang_up(CallId id, TimePoint now);
   Result<void> set_hold(CallId id, bool hold, TimePoint now);
   Result<void> media_command(CallId id, media::MediaCommand command, TimePoint now);
+  Result<RequestId> send_message(AccountId account, const std::string& target,
+                                 const MessageContent& content, TimePoint now);
+  Result<RequestId> send_message(CallId call, const MessageContent& content, TimePoint now);
+  Result<RequestId> ask_options(AccountId account, const std::string& target, TimePoint now);
+  Result<RequestId> ask_options(CallId call, TimePoint now);
+  Result<RequestId> send_dtmf(CallId call, const std::string& digits, DtmfMethod method,
+                              TimePoint now);
   Result<Generation> handle_ip_change(const IpChangeOptions& options, TimePoint now);
   void shut_down(TimePoint now);
   bool idle() const;
@@ -156,7 +170,6 @@ class Core::Impl {
   void on_offer(Call& call, const sip::OfferReceived& offer, TimePoint now);
   void on_refresh_done(Call& call, const sip::RefreshDone& done, TimePoint now);
   void on_refresh_failed(Call& call, const sip::RefreshFailed& failed, TimePoint now);
-  void on_in_dialog_request(Call& call, const sip::InDialogRequest& request, TimePoint now);
 
   // core_requests.cpp
   void on_request(const sip::RequestArrived& event, TimePoint now);
@@ -166,6 +179,44 @@ class Core::Impl {
   std::optional<int> invite_refusal(const sip::Flow& flow, const wire::Message& request);
   void refuse(const sip::RequestArrived& event, int status, TimePoint now);
   Account* account_for(const wire::Message& request);
+
+  // core_usages.cpp
+  /// Messages, questions and subscriptions at a time, of all accounts.
+  static constexpr std::size_t kMaxUsages = 20'000;
+  static constexpr std::uint32_t kUsageUnsentTimer = 1'000;
+  Result<UsageTarget> usage_target(const Account& account, const std::string& text,
+                                   const char* what) const;
+  Result<OtherUsage*> make_usage(AccountId account, UsageTarget target);
+  sip::RequestIdentity identity_of(const Account& account) const;
+  OtherUsage* find_usage(std::uint32_t number);
+  Result<RequestId> send_standalone(AccountId account, UsageTarget target,
+                                    sip::OutgoingRequest draft, TimePoint now);
+  /// False: the event is for somebody else.
+  bool to_other_usage(const sip::TransactionEvent& event, TimePoint now);
+  void on_usage_timer(std::uint32_t number, std::uint32_t kind, TimePoint now);
+  bool advance_usages(TimePoint now);
+  bool advance(OtherUsage& usage, TimePoint now);
+  std::optional<sip::Flow> place_usage(OtherUsage& usage, TimePoint now);
+  void end_usages_of(AccountId account, TimePoint now);
+  bool has_usages(AccountId account) const;
+
+  // core_messages.cpp
+  Result<RequestId> send_in_call(CallId call, sip::OwnRequest request, TimePoint now);
+  void emit_options(RequestId id, AccountId account, CallId call, int status,
+                    const std::string& reason, const wire::Message* response);
+  void on_request_outcome(OtherUsage& usage, const sip::RequestOutcome& outcome);
+  void on_own_request_answered(Call& call, const sip::RequestAnswered& answered, TimePoint now);
+  std::optional<int> objection_to_message(const wire::Message& message) const;
+  void emit_message(AccountId account, CallId call, const wire::Message& message);
+  void on_message(const sip::RequestArrived& event, TimePoint now);
+  void answer_plainly(const sip::RequestArrived& event, int status, TimePoint now);
+  void on_in_dialog_request(Call& call, const sip::InDialogRequest& request, TimePoint now);
+
+  // core_dtmf.cpp
+  static constexpr std::size_t kMaxDtmfRows = 8;  ///< Waiting in one call.
+  void send_next_digit(Call& call, TimePoint now);
+  void on_dtmf_info_answered(Call& call, const sip::RequestAnswered& answered, TimePoint now);
+  int on_info(Call& call, const wire::Message& message);
 
   // core_media.cpp
   void instruct(const Call& call, media::MediaCommand command);
@@ -252,6 +303,12 @@ class Core::Impl {
   std::uint32_t last_account_ = 0;
   std::uint32_t last_call_ = 0;
   std::uint32_t last_session_ = 0;
+  std::uint32_t last_query_ = 0;
+  std::map<std::uint32_t, std::unique_ptr<OtherUsage>> usages_;  ///< By number.
+  std::set<std::uint32_t> touched_usages_;
+  std::set<std::uint32_t> waiting_usages_;  ///< For a socket or an address; looked at each time.
+  std::uint32_t last_usage_ = 0;
+  std::uint32_t last_request_ = 0;
 };
 
 }  // namespace godwit::ua

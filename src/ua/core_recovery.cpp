@@ -460,6 +460,8 @@ void Core::Impl::close_unused_listeners() {
       return path && *path == listener->path;
     };
     const bool used =
+        std::any_of(usages_.begin(), usages_.end(),
+                    [&](const auto& entry) { return on_path(entry.second->path); }) ||
         std::any_of(accounts_.begin(), accounts_.end(),
                     [&](const auto& entry) { return on_path(entry.second->path); }) ||
         std::any_of(calls_.begin(), calls_.end(), [&](const auto& entry) {

@@ -14,7 +14,7 @@ namespace {
 
 // What this user agent understands, said in OPTIONS and in refusals. Kept equal to what sessions
 // say in their own messages.
-constexpr const char* kAllow = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, NOTIFY";
+constexpr const char* kAllow = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO, NOTIFY, MESSAGE";
 
 }  // namespace
 
@@ -77,6 +77,7 @@ void Core::Impl::on_request(const sip::RequestArrived& event, TimePoint now) {
   switch (request.method()) {
     case wire::Method::Invite: on_invite(event, now); break;
     case wire::Method::Options: on_options(event, now); break;
+    case wire::Method::Message: on_message(event, now); break;
     case wire::Method::Bye:
     case wire::Method::Update:
     case wire::Method::Prack:
@@ -87,7 +88,6 @@ void Core::Impl::on_request(const sip::RequestArrived& event, TimePoint now) {
     case wire::Method::Info:
     case wire::Method::Subscribe:
     case wire::Method::Refer:
-    case wire::Method::Message:
     case wire::Method::Publish: refuse(event, 405, now); break;
     case wire::Method::Unknown: refuse(event, 501, now); break;
   }

@@ -70,6 +70,8 @@ void Core::Impl::on_session_event(Call& call, const sip::SessionEvent& event, Ti
     on_refresh_failed(call, *failed, now);
   } else if (const auto* request = std::get_if<sip::InDialogRequest>(&event)) {
     on_in_dialog_request(call, *request, now);
+  } else if (const auto* answered = std::get_if<sip::RequestAnswered>(&event)) {
+    on_own_request_answered(call, *answered, now);
   } else if (std::get_if<sip::AckReceived>(&event) != nullptr) {
     on_peer_proven(call);
   } else if (std::get_if<sip::PeerMoved>(&event) != nullptr) {
@@ -165,19 +167,6 @@ void Core::Impl::on_refresh_done(Call& call, const sip::RefreshDone& done, TimeP
   if (recovery_->awaits_audio(call.id)) {
     schedule(call, CallTimer::Proof, now + kProofWait);
   }
-}
-
-void Core::Impl::on_in_dialog_request(Call& call, const sip::InDialogRequest& request,
-                                      TimePoint now) {
-  const wire::Message& message = *request.request;
-  int status = 405;
-  if (message.method() == wire::Method::Options) status = 200;
-  // RFC 6086 §4.2.2: an INFO without an Info-Package is an old usage; an empty one asks whether the
-  // dialog lives.
-  if (message.method() == wire::Method::Info) status = message.body().empty() ? 200 : 415;
-  // No subscription of ours can be meant (RFC 6665 §4.1.3).
-  if (message.method() == wire::Method::Notify) status = 481;
-  (void)call.session->respond(request.transaction, status, now);
 }
 
 }  // namespace godwit::ua

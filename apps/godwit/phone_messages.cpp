@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Commands of `godwit phone` beyond registration and calls (Phone's do_* members).
+#include "phone.hpp"
+#include "settings.hpp"
+
+namespace godwit::app {
+namespace {
+
+template <typename Id>
+Result<std::string> begun(const Result<Id>& result) {
+  if (!result) return tl::unexpected(result.error());
+  return std::string{};
+}
+
+}  // namespace
+
+Result<std::string> Phone::do_dtmf(const std::string& argument) {
+  const auto call = pick({});
+  if (!call) return tl::unexpected(call.error());
+  return begun(agent_->send_dtmf(*call, argument));
+}
+
+Result<std::string> Phone::do_message(const std::string& argument) {
+  const std::size_t space = argument.find(' ');
+  if (space == std::string::npos) {
+    return fail(ErrorCode::InvalidArgument, "needs whom it is for and a text");
+  }
+  MessageContent content;
+  content.body = argument.substr(argument.find_first_not_of(' ', space));
+  return begun(agent_->send_message(account_, argument.substr(0, space), std::move(content)));
+}
+
+Result<std::string> Phone::do_options(const std::string& argument) {
+  return begun(agent_->ask_options(account_, argument));
+}
+
+}  // namespace godwit::app
