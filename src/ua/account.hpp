@@ -77,8 +77,9 @@ struct Account {
   bool trusts(const IpAddress& address) const;
   /// Where its requests go, once `server` is known.
   Hop hop() const;
-  /// "sip:alice@192.0.2.7:5060;transport=tcp", for REGISTER on that transport: with the address that the registrar sees instead of
-  /// `local` where that is to be told (AccountConfig::contact_rewrite).
+  /// "sip:alice@192.0.2.7:5060;transport=tcp", for REGISTER on that transport: with the address
+  /// that the registrar sees instead of `local` where that is to be told
+  /// (AccountConfig::contact_rewrite).
   std::string contact(const Endpoint& local, sip::Transport on = sip::Transport::Udp) const;
   /// For a dialog whose next hop is `remote`: the GRUU if one is granted and to be used, which the
   /// server resolves; else as above. Strangers get our own address: of the others they can reach

@@ -184,7 +184,8 @@ bool Core::Impl::advance(OtherUsage& usage, TimePoint now) {
     request.flow = *flow;
     // RFC 3428 §4: "MESSAGE requests do not initiate dialogs. User Agents MUST NOT insert Contact
     // header fields".
-    if (request.method != wire::Method::Message) request.contact = dialog_contact_for(account, *flow);
+    if (request.method != wire::Method::Message)
+      request.contact = dialog_contact_for(account, *flow);
     ++usage.sendings;
     if (const auto sent = usage.request->start(std::move(request), now); !sent) {
       sip::RequestOutcome outcome;
