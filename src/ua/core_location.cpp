@@ -318,11 +318,11 @@ bool Core::Impl::reroute(Call& call, const sip::RefreshFailed& failed, const Ref
   const std::string hop = call.session->next_hop();
   const auto uri = wire::Uri::parse(hop);
   if (!uri || !uri->is_sip() || uri->host.empty() || uri->address()) return false;
-  sip::ServerName name{std::string(uri->host), uri->port, std::nullopt, false};
-  const auto id = locator_.locate(name, location_policy(), now);
+  const sip::Flow& flow = call.session->flow();
+  sip::ServerName name{std::string(uri->host), uri->port, flow.transport, false};
+  const auto id = locator_.locate(name, location_policy(flow.transport), now);
   if (!id) return false;
-  const Endpoint& remote = call.session->flow().remote;
-  locator_.note_failure({sip::Transport::Udp, remote, name.host, 0}, failed.retry_after, now);
+  locator_.note_failure({flow.transport, flow.remote, name.host, 0}, failed.retry_after, now);
   call.location = *id;
   locations_[*id] = call.id;
   call.reroute = Call::Reroute{carried, failed};
