@@ -379,6 +379,10 @@ void MockPeer::send_early_media(const std::string& key, const SipText& request) 
   response.append("Contact", "<" + uri() + ">");
   response.append("Allow", allowed());
   take_remote_sdp(request);
+  session_.payload_types.clear();
+  for (const std::uint8_t type : remote_session_->payload_types) {
+    if (type == 0 || type == 8) session_.payload_types.push_back(type);
+  }
   response.append("Content-Type", "application/sdp");
   response.body = local_sdp(answer_direction(remote_session_->direction, direction_));
   start_media();

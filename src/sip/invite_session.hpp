@@ -185,7 +185,9 @@ class InviteSession {
   /// AckSender, if it was first sent less than 64*T1 ago.
   void resend_ack(TimePoint now);
   /// A reliable provisional response without PRACK again, over the session's flow and with its
-  /// Contact; the peer takes note of it only if the earlier ones were lost.
+  /// Contact; the peer takes note of it only if the earlier ones were lost. As its PRACK may have
+  /// gone to where we were, neither the 2xx nor the call depends on it any more, unless it brought
+  /// our offer: the 2xx repeats the answer, which a peer that has it ignores.
   void resend_reliable(TimePoint now);
   /// While held, a missing ACK does not end the session: the 2xx is retransmitted on. Letting go
   /// after the deadline has passed ends it at once.
@@ -316,6 +318,8 @@ class InviteSession {
     std::uint32_t rseq = 0;
     QueuedProgress response;
     bool carries_offer = false;
+    /// We have moved since it left first: its PRACK may have gone to where we were.
+    bool moved = false;
     Duration interval{};
     TimerId retransmit;
     TimerId deadline;

@@ -2,6 +2,7 @@
 //
 // InviteSession: reliable provisional responses and PRACK (RFC 3262), as caller and as callee.
 #include <algorithm>
+#include <utility>
 
 #include "sip/invite_session.hpp"
 #include "sip/session_messages.hpp"
@@ -201,13 +202,19 @@ void InviteSession::resend_reliable(TimePoint now) {
   if (!std::holds_alternative<Incoming>(state_) || !unpracked_) return;
   context_.timers.cancel(unpracked_->retransmit);
   unpracked_->interval = kT1;
+  unpracked_->moved = true;
   transmit_reliable(now);
   unpracked_->retransmit = schedule(Timer::RetransmitReliable, now + kT1);
+  if (held_accept_ && !unpracked_->carries_offer && !peer_request_) {
+    const std::string sdp = *std::exchange(held_accept_, std::nullopt);
+    static_cast<void>(send_accept(sdp, now));
+  }
 }
 
 void InviteSession::on_prack_deadline(TimePoint now) {
   const auto* incoming = std::get_if<Incoming>(&state_);
   if (incoming == nullptr || !unpracked_) return;
+  if (unpracked_->moved && !unpracked_->carries_offer) return stop_reliable();
   // RFC 3262 §3: "If a reliable provisional response is retransmitted for 64*T1 seconds without
   // reception of a corresponding PRACK, the UAS SHOULD reject the original request with a 5xx
   // response".

@@ -78,7 +78,9 @@ Result<void> InviteSession::accept(std::string sdp, TimePoint now) {
   if (incoming == nullptr) return fail(ErrorCode::WrongState, "no unanswered call");
   // RFC 3262 §3: with a session description in a reliable response without PRACK the UAS "MUST NOT
   // send a 2xx"; nor while an offer of a PRACK or UPDATE waits.
-  if (peer_request_ || (unpracked_ && !unpracked_->response.sdp.empty())) {
+  const bool waits = unpracked_ && !unpracked_->response.sdp.empty() &&
+                     (!unpracked_->moved || unpracked_->carries_offer);
+  if (peer_request_ || waits) {
     held_accept_ = std::move(sdp);
     return {};
   }
@@ -90,7 +92,8 @@ Result<void> InviteSession::send_accept(std::string sdp, TimePoint now) {
   const bool agreed = agreed_early();
   const bool offers = !agreed && !offer_answer_.must_answer();
   // RFC 6337 §2.1: after the answer in a reliable response the 2xx brings none.
-  if (agreed) sdp.clear();
+  // Did the caller get it, though? After a move that is unknown, and exactly the same is repeated.
+  if (agreed) sdp = unpracked_ && unpracked_->moved ? unpracked_->response.sdp : std::string();
   if (auto sent = answer(invite, 200, sdp, now); !sent) return sent;
   if (!agreed) {
     static_cast<void>(offers ? offer_answer_.offer(std::move(sdp))

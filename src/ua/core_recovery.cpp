@@ -198,7 +198,8 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
   call->refusals = 0;
   call->repaired = false;
   move_media(*call, row, change);
-  if (call->state == CallState::Confirmed || can_update_early(*call)) {
+  if (call->state == CallState::Confirmed ||
+      (can_update_early(*call) && !call->session->awaits_prack())) {
     call->wish.recovery = true;
   } else {
     // Not answered yet: the answer itself will tell where we are.
