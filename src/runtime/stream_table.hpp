@@ -112,7 +112,7 @@ class StreamTable {
   std::map<ListenerId, std::unique_ptr<Listener>> listeners_;
   std::map<ListenerId, std::unique_ptr<Connection>> connections_;
   std::map<StrangerId, std::unique_ptr<Stranger>> strangers_;
-  std::uint64_t last_stranger_ = 0;
+  std::uint32_t last_stranger_ = 0;
   /// One for each configuration of the core, which keep them alive; they hold the sessions to be
   /// resumed.
   std::map<std::shared_ptr<const TlsConfig>, std::shared_ptr<io::TlsContext>> contexts_;

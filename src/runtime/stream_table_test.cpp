@@ -235,7 +235,7 @@ TEST_F(StreamTableTest, StrangersInTheHandshakeAreBoundedAndForgottenInTime) {
   const std::size_t many = StreamTable::kMaxStrangersPerSource + 3;
   for (std::size_t i = 0; i < many; ++i) {
     auto wanted = open_to(to, sip::Transport::Tcp);
-    wanted.stream = ListenerId(1000 + i);
+    wanted.stream = ListenerId(static_cast<std::uint32_t>(1000 + i));
     client_.table.open(wanted, io::now());
   }
   run_until([&] { return client_.closed.size() >= 3; }, "the surplus' end");
