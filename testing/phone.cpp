@@ -682,6 +682,22 @@ std::string describe_event(const Event& event) {
           [&](const DtmfResult& e) {
             return call(e.call) + "digits " + (e.ok ? "sent" : "not sent: " + e.reason);
           },
+          [&](const SubscriptionChanged& e) {
+            return "subscription " + std::to_string(e.subscription.value()) + " " +
+                   to_string(e.state) + " " + std::to_string(e.status) + " " + e.reason;
+          },
+          [&](const Notified& e) { return "notified of " + e.event; },
+          [&](const MessagesWaiting& e) {
+            return std::string(e.waiting ? "messages waiting" : "no messages waiting");
+          },
+          [&](const PresenceChanged& e) { return e.entity + (e.open ? " open" : " closed"); },
+          [&](const RemoteCallsChanged& e) {
+            return e.entity + " has " + std::to_string(e.calls.size()) + " calls";
+          },
+          [&](const PublicationChanged& e) {
+            return "publication " + std::to_string(e.publication.value()) + " " +
+                   to_string(e.state) + " " + std::to_string(e.status) + " " + e.reason;
+          },
           [&](const DtmfReceived& e) { return call(e.call) + "digit " + e.digit; },
       },
       event);

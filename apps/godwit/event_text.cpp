@@ -146,6 +146,42 @@ struct Words {
     if (!event.allow.empty()) text += ", takes " + event.allow;
     return text;
   }
+  std::string operator()(const SubscriptionChanged& event) const {
+    const std::string what = fmt::format("subscription {}: ", event.subscription.value());
+    switch (event.state) {
+      case SubscriptionState::Subscribing: return what + "asked for";
+      case SubscriptionState::Pending: return what + "the other side has not decided";
+      case SubscriptionState::Active: return what + "active";
+      case SubscriptionState::Waiting:
+        return what + "tried again later" + with_status(event.status, event.reason);
+      case SubscriptionState::Suspended: return what + "waits for a network";
+      case SubscriptionState::Terminated:
+        return what + "ended" + with_status(event.status, event.reason);
+    }
+    return "?";
+  }
+  std::string operator()(const Notified&) const { return {}; }
+  std::string operator()(const MessagesWaiting& event) const {
+    return event.waiting ? fmt::format("messages wait for you: {} new, {} old", event.fresh_voice,
+                                       event.old_voice)
+                         : "no messages wait for you";
+  }
+  std::string operator()(const PresenceChanged& event) const {
+    return fmt::format("{} is {}{}", event.entity, event.open ? "there" : "not there",
+                       event.note.empty() ? "" : ": " + event.note);
+  }
+  std::string operator()(const RemoteCallsChanged& event) const {
+    std::string text;
+    for (const RemoteCall& call : event.calls) {
+      text += (text.empty() ? "" : ", ") + snake_case(to_string(call.state));
+      if (!call.remote.empty()) text += " with " + call.remote;
+    }
+    return fmt::format("calls of {}: {}", event.entity, text.empty() ? "none" : text);
+  }
+  std::string operator()(const PublicationChanged& event) const {
+    return fmt::format("publication {}: {}{}", event.publication.value(),
+                       snake_case(to_string(event.state)), with_status(event.status, event.reason));
+  }
   std::string operator()(const DtmfResult& event) const {
     return fmt::format("call {}: digits {}", event.call.value(),
                        event.ok ? "sent" : "not sent" + with_status(event.status, event.reason));

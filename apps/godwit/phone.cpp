@@ -98,6 +98,8 @@ const std::vector<Phone::Command>& Phone::commands() {
       {"dtmf", "DIGITS", "press digits in the current call", &Phone::do_dtmf},
       {"message", "TARGET TEXT", "send a text message", &Phone::do_message},
       {"options", "[TARGET]", "ask the server or a peer what it can", &Phone::do_options},
+      {"subscribe", "EVENT [TARGET]", "be notified, e.g. of presence", &Phone::do_subscribe},
+      {"unsubscribe", "N", "end subscription N", &Phone::do_unsubscribe},
       {"ip-change", "", "renew registration and calls as if the address had changed",
        &Phone::do_ip_change},
       {"register", "", "register again at once", &Phone::do_register},

@@ -87,6 +87,8 @@ class Phone {
   Result<std::string> do_dtmf(const std::string& argument);
   Result<std::string> do_message(const std::string& argument);
   Result<std::string> do_options(const std::string& argument);
+  Result<std::string> do_subscribe(const std::string& argument);
+  Result<std::string> do_unsubscribe(const std::string& argument);
   Result<std::string> do_mute(const std::string& argument);
   Result<std::string> do_unmute(const std::string& argument);
   Result<std::string> do_ip_change(const std::string& argument);

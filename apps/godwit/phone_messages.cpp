@@ -35,4 +35,22 @@ Result<std::string> Phone::do_options(const std::string& argument) {
   return begun(agent_->ask_options(account_, argument));
 }
 
+Result<std::string> Phone::do_subscribe(const std::string& argument) {
+  const std::size_t space = argument.find(' ');
+  SubscribeRequest request;
+  request.event = argument.substr(0, space);
+  if (space != std::string::npos)
+    request.target = argument.substr(argument.find_first_not_of(' ', space));
+  return begun(agent_->subscribe(account_, std::move(request)));
+}
+
+Result<std::string> Phone::do_unsubscribe(const std::string& argument) {
+  const auto number = parse_number(argument, 1, UINT32_MAX);
+  if (!number)
+    return fail(ErrorCode::InvalidArgument, "the subscription's number " + number.error().detail);
+  const auto ended = agent_->unsubscribe(SubscriptionId{static_cast<std::uint32_t>(*number)});
+  if (!ended) return tl::unexpected(ended.error());
+  return std::string{};
+}
+
 }  // namespace godwit::app

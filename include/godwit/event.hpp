@@ -103,10 +103,12 @@ struct Warning {
   std::string text;
 };
 
-using Event = std::variant<RegistrationChanged, IncomingCall, CallStateChanged, CallMediaChanged,
-                           CallStatistics, NetworkAvailability, IpChangeDetected, IpChangeProgress,
-                           IpChangeCompleted, Warning, MessageResult, MessageReceived,
-                           OptionsResult, DtmfResult, DtmfReceived>;
+using Event =
+    std::variant<RegistrationChanged, IncomingCall, CallStateChanged, CallMediaChanged,
+                 CallStatistics, NetworkAvailability, IpChangeDetected, IpChangeProgress,
+                 IpChangeCompleted, Warning, MessageResult, MessageReceived, OptionsResult,
+                 DtmfResult, DtmfReceived, SubscriptionChanged, Notified, MessagesWaiting,
+                 PresenceChanged, RemoteCallsChanged, PublicationChanged>;
 
 /// One JSON object with an "event" member; what `godwit phone --events json` prints per line.
 std::string to_json(const Event& event, TimePoint at);

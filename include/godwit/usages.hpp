@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What an account does besides registering and calling: messages, questions, DTMF digits. The plain
-// values of its commands and events; included by event.hpp.
+// What an account does besides registering and calling: messages, questions, DTMF digits,
+// subscriptions, publications. The plain values of its commands and events; included by event.hpp.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "godwit/strong_id.hpp"
 
@@ -75,6 +76,102 @@ struct DtmfReceived {
   char digit = '0';  ///< 0-9, *, #, A-D.
   std::chrono::milliseconds duration{0};
   DtmfMethod method = DtmfMethod::Info;
+};
+
+using SubscriptionId = StrongId<struct SubscriptionIdTag>;
+using PublicationId = StrongId<struct PublicationIdTag>;
+
+/// What to be notified of (RFC 6665).
+struct SubscribeRequest {
+  std::string target;                  ///< A SIP URI or a user name; empty: the account itself.
+  std::string event;                   ///< "presence", "dialog", "message-summary", or any other.
+  std::vector<std::string> accept;     ///< Content types; empty: the event's own.
+  std::chrono::seconds expires{3600};  ///< Asked for, 1 s to 7 days; refreshed by itself.
+};
+
+enum class SubscriptionState : std::uint8_t {
+  Subscribing,  ///< Asked for; nothing is known yet.
+  Pending,      ///< The other side has not decided.
+  Active,
+  Waiting,     ///< Failed or ended for now; subscribes anew by itself.
+  Suspended,   ///< No network; goes on when one returns.
+  Terminated,  ///< Over.
+};
+const char* to_string(SubscriptionState state);
+
+struct SubscriptionChanged {
+  SubscriptionId subscription;
+  AccountId account;
+  SubscriptionState state = SubscriptionState::Subscribing;
+  int status = 0;  ///< SIP status code behind it, 0 where none.
+  std::string reason;
+  std::chrono::seconds expires{0};
+};
+
+/// A notification as it came.
+struct Notified {
+  SubscriptionId subscription;
+  AccountId account;
+  std::string event;
+  std::string content_type;
+  std::string body;
+};
+
+/// A mailbox (RFC 3842); besides the Notified that it came with.
+struct MessagesWaiting {
+  SubscriptionId subscription;
+  AccountId account;
+  bool waiting = false;
+  std::string mailbox;  ///< Where to listen to them; may be empty.
+  std::uint32_t fresh_voice = 0;
+  std::uint32_t old_voice = 0;
+};
+
+/// Somebody's presence (RFC 3863); besides the Notified that it came with.
+struct PresenceChanged {
+  SubscriptionId subscription;
+  AccountId account;
+  std::string entity;
+  bool open = false;  ///< There is a way to reach them.
+  std::string note;
+};
+
+/// Somebody's calls (RFC 4235), as the lamps of a switchboard show them.
+struct RemoteCall {
+  std::string id;
+  enum class State : std::uint8_t { Trying, Ringing, Confirmed, Ended } state = State::Trying;
+  bool outgoing = false;
+  std::string local;
+  std::string remote;
+};
+const char* to_string(RemoteCall::State state);
+
+/// All of them; ended ones once. Besides the Notified that it came with.
+struct RemoteCallsChanged {
+  SubscriptionId subscription;
+  AccountId account;
+  std::string entity;
+  std::vector<RemoteCall> calls;
+};
+
+/// What others shall know of the account (RFC 3903).
+struct PublishRequest {
+  std::string event = "presence";
+  std::string content_type = "application/pidf+xml";
+  std::string body;                    ///< At most 16 384 bytes.
+  std::chrono::seconds expires{3600};  ///< Asked for, 1 s to 7 days; refreshed by itself.
+};
+
+enum class PublicationState : std::uint8_t { Publishing, Published, Failed, Suspended, Ended };
+const char* to_string(PublicationState state);
+
+struct PublicationChanged {
+  PublicationId publication;
+  AccountId account;
+  PublicationState state = PublicationState::Publishing;
+  int status = 0;  ///< SIP status code behind it, 0 where none.
+  std::string reason;
+  std::chrono::seconds expires{0};
 };
 
 }  // namespace godwit

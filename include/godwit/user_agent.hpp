@@ -92,6 +92,17 @@ class UserAgent {
   Result<RequestId> send_dtmf(CallId call, const std::string& digits,
                               DtmfMethod method = DtmfMethod::Auto);
 
+  /// Wants to be notified (RFC 6665); SubscriptionChanged and Notified tell, and MessagesWaiting,
+  /// PresenceChanged and RemoteCallsChanged what the known events say. Kept fresh, and moved when
+  /// the address changes, until unsubscribe() or until the other side ends it for good.
+  Result<SubscriptionId> subscribe(AccountId account, SubscribeRequest request);
+  Result<void> unsubscribe(SubscriptionId subscription);
+  /// Publishes the account's own state (RFC 3903); kept fresh until unpublish().
+  Result<PublicationId> publish(AccountId account, PublishRequest request);
+  /// Replaces what is published.
+  Result<void> publish(PublicationId publication, MessageContent content);
+  Result<void> unpublish(PublicationId publication);
+
   /// Does everything PJSIP's function of this name does; on Linux it is normally not needed.
   Result<Generation> handle_ip_change(IpChangeOptions options = {});
   /// Closes the listeners of one transport (not Auto) and opens them anew: a stuck UDP socket, a

@@ -41,6 +41,39 @@ const char* to_string(RegistrationState state) {
   return "?";
 }
 
+const char* to_string(SubscriptionState state) {
+  switch (state) {
+    case SubscriptionState::Subscribing: return "Subscribing";
+    case SubscriptionState::Pending: return "Pending";
+    case SubscriptionState::Active: return "Active";
+    case SubscriptionState::Waiting: return "Waiting";
+    case SubscriptionState::Suspended: return "Suspended";
+    case SubscriptionState::Terminated: return "Terminated";
+  }
+  return "?";
+}
+
+const char* to_string(RemoteCall::State state) {
+  switch (state) {
+    case RemoteCall::State::Trying: return "Trying";
+    case RemoteCall::State::Ringing: return "Ringing";
+    case RemoteCall::State::Confirmed: return "Confirmed";
+    case RemoteCall::State::Ended: return "Ended";
+  }
+  return "?";
+}
+
+const char* to_string(PublicationState state) {
+  switch (state) {
+    case PublicationState::Publishing: return "Publishing";
+    case PublicationState::Published: return "Published";
+    case PublicationState::Failed: return "Failed";
+    case PublicationState::Suspended: return "Suspended";
+    case PublicationState::Ended: return "Ended";
+  }
+  return "?";
+}
+
 const char* to_string(DtmfMethod method) {
   switch (method) {
     case DtmfMethod::Auto: return "Auto";

@@ -118,6 +118,57 @@ struct Members {
     if (!event.allow.empty()) json.member("allow", event.allow);
     if (!event.supported.empty()) json.member("supported", event.supported);
   }
+  void operator()(const SubscriptionChanged& event) {
+    begin("subscription");
+    json.member("subscription", event.subscription.value());
+    json.member("account", event.account.value());
+    name("state", event.state);
+    status(event.status, event.reason);
+    if (event.expires.count() != 0) json.member("expires_s", event.expires.count());
+  }
+  void operator()(const Notified& event) {
+    begin("notified");
+    json.member("subscription", event.subscription.value());
+    json.member("account", event.account.value()).member("package", event.event);
+    json.member("content_type", event.content_type).member("body", event.body);
+  }
+  void operator()(const MessagesWaiting& event) {
+    begin("messages_waiting");
+    json.member("subscription", event.subscription.value());
+    json.member("account", event.account.value()).member("waiting", event.waiting);
+    if (!event.mailbox.empty()) json.member("mailbox", event.mailbox);
+    json.member("new_voice", event.fresh_voice).member("old_voice", event.old_voice);
+  }
+  void operator()(const PresenceChanged& event) {
+    begin("presence");
+    json.member("subscription", event.subscription.value());
+    json.member("account", event.account.value()).member("entity", event.entity);
+    json.member("open", event.open);
+    if (!event.note.empty()) json.member("note", event.note);
+  }
+  void operator()(const RemoteCallsChanged& event) {
+    begin("remote_calls");
+    json.member("subscription", event.subscription.value());
+    json.member("account", event.account.value()).member("entity", event.entity);
+    json.key("calls").begin_array();
+    for (const RemoteCall& call : event.calls) {
+      json.begin_object().member("id", call.id);
+      name("state", call.state);
+      json.member("outgoing", call.outgoing);
+      if (!call.local.empty()) json.member("local", call.local);
+      if (!call.remote.empty()) json.member("remote", call.remote);
+      json.end_object();
+    }
+    json.end_array();
+  }
+  void operator()(const PublicationChanged& event) {
+    begin("publication");
+    json.member("publication", event.publication.value());
+    json.member("account", event.account.value());
+    name("state", event.state);
+    status(event.status, event.reason);
+    if (event.expires.count() != 0) json.member("expires_s", event.expires.count());
+  }
   void operator()(const DtmfResult& event) {
     begin("dtmf_result");
     json.member("request", event.request.value()).member("call", event.call.value());

@@ -122,6 +122,31 @@ Result<RequestId> UserAgent::send_dtmf(CallId call, const std::string& digits, D
       [&](ua::Core& core, TimePoint now) { return core.send_dtmf(call, digits, method, now); });
 }
 
+Result<SubscriptionId> UserAgent::subscribe(AccountId account, SubscribeRequest request) {
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.subscribe(account, request, now); });
+}
+
+Result<void> UserAgent::unsubscribe(SubscriptionId subscription) {
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.unsubscribe(subscription, now); });
+}
+
+Result<PublicationId> UserAgent::publish(AccountId account, PublishRequest request) {
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.publish(account, request, now); });
+}
+
+Result<void> UserAgent::publish(PublicationId publication, MessageContent content) {
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.publish(publication, content, now); });
+}
+
+Result<void> UserAgent::unpublish(PublicationId publication) {
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.unpublish(publication, now); });
+}
+
 Result<Generation> UserAgent::handle_ip_change(IpChangeOptions options) {
   return impl_->run(
       [&](ua::Core& core, TimePoint now) { return core.handle_ip_change(options, now); });

@@ -562,6 +562,24 @@ Result<RequestId> Core::ask_options(AccountId account, const std::string& target
 Result<RequestId> Core::ask_options(CallId call, TimePoint now) {
   return impl_->ask_options(call, now);
 }
+Result<SubscriptionId> Core::subscribe(AccountId account, const SubscribeRequest& request,
+                                       TimePoint now) {
+  return impl_->subscribe(account, request, now);
+}
+Result<void> Core::unsubscribe(SubscriptionId subscription, TimePoint now) {
+  return impl_->unsubscribe(subscription, now);
+}
+Result<PublicationId> Core::publish(AccountId account, const PublishRequest& request,
+                                    TimePoint now) {
+  return impl_->publish(account, request, now);
+}
+Result<void> Core::publish(PublicationId publication, const MessageContent& content,
+                           TimePoint now) {
+  return impl_->publish(publication, content, now);
+}
+Result<void> Core::unpublish(PublicationId publication, TimePoint now) {
+  return impl_->unpublish(publication, now);
+}
 Result<RequestId> Core::send_dtmf(CallId call, const std::string& digits, DtmfMethod method,
                                   TimePoint now) {
   return impl_->send_dtmf(call, digits, method, now);

@@ -53,6 +53,12 @@ class Core {
   Result<RequestId> send_message(CallId call, const MessageContent& content, TimePoint now);
   Result<RequestId> ask_options(AccountId account, const std::string& target, TimePoint now);
   Result<RequestId> ask_options(CallId call, TimePoint now);
+  Result<SubscriptionId> subscribe(AccountId account, const SubscribeRequest& request,
+                                   TimePoint now);
+  Result<void> unsubscribe(SubscriptionId subscription, TimePoint now);
+  Result<PublicationId> publish(AccountId account, const PublishRequest& request, TimePoint now);
+  Result<void> publish(PublicationId publication, const MessageContent& content, TimePoint now);
+  Result<void> unpublish(PublicationId publication, TimePoint now);
   Result<RequestId> send_dtmf(CallId call, const std::string& digits, DtmfMethod method,
                               TimePoint now);
   Result<Generation> handle_ip_change(const IpChangeOptions& options, TimePoint now);

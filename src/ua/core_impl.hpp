@@ -68,6 +68,12 @@ class Core::Impl {
   Result<RequestId> send_message(CallId call, const MessageContent& content, TimePoint now);
   Result<RequestId> ask_options(AccountId account, const std::string& target, TimePoint now);
   Result<RequestId> ask_options(CallId call, TimePoint now);
+  Result<SubscriptionId> subscribe(AccountId account, const SubscribeRequest& request,
+                                   TimePoint now);
+  Result<void> unsubscribe(SubscriptionId subscription, TimePoint now);
+  Result<PublicationId> publish(AccountId account, const PublishRequest& request, TimePoint now);
+  Result<void> publish(PublicationId publication, const MessageContent& content, TimePoint now);
+  Result<void> unpublish(PublicationId publication, TimePoint now);
   Result<RequestId> send_dtmf(CallId call, const std::string& digits, DtmfMethod method,
                               TimePoint now);
   Result<Generation> handle_ip_change(const IpChangeOptions& options, TimePoint now);
@@ -233,6 +239,16 @@ class Core::Impl {
   bool advance_usages(TimePoint now);
   bool advance(OtherUsage& usage, TimePoint now);
   std::optional<sip::Flow> place_usage(OtherUsage& usage, TimePoint now);
+  // core_subscriptions.cpp, core_publications.cpp
+  bool advance_subscription(OtherUsage& usage, TimePoint now);
+  bool drain_subscription(OtherUsage& usage, TimePoint now);
+  void on_notification(OtherUsage& usage, const sip::Notification& notification, TimePoint now);
+  bool to_subscription(const sip::RequestArrived& event, TimePoint now);
+  void recover_usage(const mobility::PlanRow& row, TimePoint now);
+  Result<OtherUsage*> require_publication(PublicationId id);
+  bool advance_publication(OtherUsage& usage, TimePoint now);
+  bool drain_publication(OtherUsage& usage);
+
   void end_usages_of(AccountId account, TimePoint now);
   bool has_usages(AccountId account) const;
 
@@ -350,7 +366,8 @@ class Core::Impl {
   std::uint32_t last_call_ = 0;
   std::uint32_t last_session_ = 0;
   std::uint32_t last_query_ = 0;
-  std::map<std::uint32_t, std::unique_ptr<OtherUsage>> usages_;  ///< By number.
+  std::map<std::uint32_t, std::unique_ptr<OtherUsage>> usages_;            ///< By number.
+  std::unordered_map<sip::DialogId, std::uint32_t> subscription_dialogs_;  ///< No remote tag.
   std::set<std::uint32_t> touched_usages_;
   std::set<std::uint32_t> waiting_usages_;  ///< For a socket or an address; looked at each time.
   std::uint32_t last_usage_ = 0;

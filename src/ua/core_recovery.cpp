@@ -10,9 +10,10 @@
 namespace godwit::ua {
 namespace {
 
-// Uses of accounts and calls share one number space.
-mobility::UseId use_of(AccountId id) { return mobility::UseId{id.value() * 2}; }
-mobility::UseId use_of(CallId id) { return mobility::UseId{id.value() * 2 + 1}; }
+// Uses of accounts, calls, and what accounts do besides share one number space.
+mobility::UseId use_of(AccountId id) { return mobility::UseId{id.value() * 3}; }
+mobility::UseId use_of(CallId id) { return mobility::UseId{id.value() * 3 + 1}; }
+mobility::UseId use_of(const OtherUsage& usage) { return mobility::UseId{usage.number * 3 + 2}; }
 
 /// A 500 without Retry-After often means "your last request is still being answered" (RFC 3261
 /// §14.2); it has passed by then.
@@ -62,6 +63,22 @@ std::vector<mobility::Use> Core::Impl::collect_uses() const {
                          accounts_.at(call->account)->config.ip_change.hang_up_calls;
     uses.push_back(std::move(use));
   }
+  for (const auto& [number, usage] : usages_) {
+    if (usage->request || usage->finished || (!usage->path && !usage->suspended)) continue;
+    const Account& account = *accounts_.at(usage->account);
+    const std::optional<Endpoint> hop =
+        usage->target.direct ? usage->target.direct : account.server;
+    if (!hop) continue;
+    mobility::Use use;
+    use.id = use_of(*usage);
+    use.kind = mobility::UseKind::Subscription;
+    use.name = (usage->subscription ? "subscription " : "publication ") + std::to_string(number);
+    if (usage->path) use.path = *usage->path;
+    use.remote = *hop;
+    use.suspended = usage->suspended;
+    use.policy.movable = account.config.ip_change.update_contact;
+    uses.push_back(std::move(use));
+  }
   return uses;
 }
 
@@ -98,6 +115,8 @@ void Core::Impl::begin_recovery(const mobility::NetworkChange& change, TimePoint
   for (const mobility::PlanRow& row : plan.rows) {
     if (row.kind == mobility::UseKind::Call) {
       recover_call(row, change, now);
+    } else if (row.kind == mobility::UseKind::Subscription) {
+      recover_usage(row, now);
     } else {
       recover_registration(row);
     }
@@ -121,12 +140,12 @@ bool Core::Impl::was_refused(const mobility::PlanRow& row) const {
   if (row.kind != mobility::UseKind::Call || row.mode != mobility::Mode::MakeBeforeBreak) {
     return false;
   }
-  const auto found = calls_.find(CallId{row.use.value() / 2});
+  const auto found = calls_.find(CallId{row.use.value() / 3});
   return found != calls_.end() && row.to && found->second->refused_path == row.to;
 }
 
 void Core::Impl::recover_registration(const mobility::PlanRow& row) {
-  Account* account = find_account(AccountId{row.use.value() / 2});
+  Account* account = find_account(AccountId{row.use.value() / 3});
   if (account == nullptr) return;
   account->generation = recovery_->generation();
   if (row.mode == mobility::Mode::Leave) return;
@@ -156,7 +175,7 @@ void Core::Impl::suspend_call(Call& call, TimePoint now) {
 
 void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::NetworkChange& change,
                               TimePoint now) {
-  Call* call = find_call(CallId{row.use.value() / 2});
+  Call* call = find_call(CallId{row.use.value() / 3});
   if (call == nullptr || row.mode == mobility::Mode::Leave) return;
   const Account& account = *accounts_.at(call->account);
   if (account.config.ip_change.hang_up_calls) {
@@ -450,7 +469,11 @@ bool Core::Impl::is_moving() const {
   return std::any_of(calls_.begin(), calls_.end(),
                      [](const auto& entry) { return entry.second->move_pending; }) ||
          std::any_of(accounts_.begin(), accounts_.end(),
-                     [](const auto& entry) { return entry.second->move_pending; });
+                     [](const auto& entry) { return entry.second->move_pending; }) ||
+         std::any_of(usages_.begin(), usages_.end(), [](const auto& entry) {
+           const OtherUsage& usage = *entry.second;
+           return usage.move_pending && usage.moved && !usage.suspended;
+         });
 }
 
 bool Core::Impl::close_dead_listeners(TimePoint now) {

@@ -70,7 +70,7 @@ void Core::Impl::on_request(const sip::RequestArrived& event, TimePoint now) {
     if (const SessionRef found = find_session(*id)) {
       found.session->on_request(event, now);
       touch(found.call->id);
-    } else {
+    } else if (!to_subscription(event, now)) {
       refuse(event, 481, now);
     }
     return;

@@ -91,6 +91,8 @@ bool Core::Impl::to_other_usage(const sip::TransactionEvent& event, TimePoint no
     if (!belongs(response->owner)) return false;
     if (OtherUsage* usage = find_usage(number_of(response->owner))) {
       if (usage->request) usage->request->on_response(*response, now);
+      if (usage->subscription) usage->subscription->on_response(*response, now);
+      if (usage->publication) usage->publication->on_response(*response, now);
       touched_usages_.insert(usage->number);
     }
     return true;
@@ -99,6 +101,8 @@ bool Core::Impl::to_other_usage(const sip::TransactionEvent& event, TimePoint no
     if (!belongs(failed->owner)) return false;
     if (OtherUsage* usage = find_usage(number_of(failed->owner))) {
       if (usage->request) usage->request->on_client_failed(*failed, now);
+      if (usage->subscription) usage->subscription->on_client_failed(*failed, now);
+      if (usage->publication) usage->publication->on_client_failed(*failed, now);
       touched_usages_.insert(usage->number);
     }
     return true;
@@ -106,9 +110,11 @@ bool Core::Impl::to_other_usage(const sip::TransactionEvent& event, TimePoint no
   return false;
 }
 
-void Core::Impl::on_usage_timer(std::uint32_t number, std::uint32_t kind, TimePoint) {
+void Core::Impl::on_usage_timer(std::uint32_t number, std::uint32_t kind, TimePoint now) {
   OtherUsage* usage = find_usage(number);
   if (usage == nullptr) return;
+  if (usage->subscription) usage->subscription->on_timer(kind, now);
+  if (usage->publication) usage->publication->on_timer(kind, now);
   if (kind == kUsageUnsentTimer) {
     if (usage->request && usage->request->in_flight()) return;
     sip::RequestOutcome outcome;
@@ -161,6 +167,8 @@ std::optional<sip::Flow> Core::Impl::place_usage(OtherUsage& usage, TimePoint no
 
 bool Core::Impl::advance(OtherUsage& usage, TimePoint now) {
   if (usage.finished) return false;
+  if (usage.subscription) return advance_subscription(usage, now);
+  if (usage.publication) return advance_publication(usage, now);
   if (usage.request) {
     if (auto outcome = usage.request->poll_outcome()) {
       // OPTIONS asks and changes nothing: it is simply asked again from the new place. Whether a
@@ -209,6 +217,8 @@ void Core::Impl::end_usages_of(AccountId account, TimePoint now) {
       outcome.in_doubt = usage->sendings > 0;
       on_request_outcome(*usage, outcome);
     }
+    if (usage->subscription) usage->subscription->stop(now);
+    if (usage->publication) usage->publication->stop(now);
     touched_usages_.insert(number);
   }
 }

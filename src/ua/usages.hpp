@@ -13,7 +13,11 @@
 #include "godwit/event.hpp"
 #include "godwit/usages.hpp"
 #include "mobility/plan.hpp"
+#include "sip/dialog.hpp"
+#include "sip/publication.hpp"
 #include "sip/request_usage.hpp"
+#include "sip/subscription.hpp"
+#include "wire/event/dialog_info.hpp"
 
 namespace godwit::ua {
 
@@ -32,7 +36,22 @@ struct OtherUsage {
   std::optional<mobility::Path> path;
   bool finished = false;  ///< To be taken out of the table.
 
-  // A single request.
+  bool suspended = false;
+  /// To be sent from `path` as soon as its listener is open; `moved`: not for the first time.
+  bool move_pending = false;
+  bool moved = false;
+  Generation generation;
+
+  // A subscription …
+  std::unique_ptr<sip::Subscription> subscription;
+  std::string package;   ///< Its event, without parameters.
+  sip::DialogId dialog;  ///< Key in the core's table; without a remote tag.
+  SubscriptionState told = SubscriptionState::Subscribing;  ///< To the application.
+  wire::DialogInfoState calls;                              ///< Of the event "dialog".
+  // … or a publication …
+  std::unique_ptr<sip::Publication> publication;
+
+  // … or a single request.
   RequestId request_id;
   std::unique_ptr<sip::RequestUsage> request;
   sip::OutgoingRequest draft;  ///< Without its place, which is chosen when it is sent.
