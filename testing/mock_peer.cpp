@@ -491,6 +491,21 @@ void MockPeer::on_request(const Endpoint& from, const SipText& request) {
 }
 
 void MockPeer::on_invite(const std::string& key, const SipText& request, bool in_dialog) {
+  if (!in_dialog && request.has("Replaces")) {
+    if (refuse_replaces_ != 0) {
+      respond(key, SipText::response_to(request, refuse_replaces_, "As told", random_.token(8)));
+      return;
+    }
+    // RFC 3891 §3: the tags are as we have them.
+    const std::string value = request.first("Replaces");
+    if (state_ != CallState::Confirmed || value.substr(0, value.find(';')) != call_id_ ||
+        parameter(value, "to-tag") != local_tag_ || parameter(value, "from-tag") != remote_tag_) {
+      respond(key, SipText::response_to(request, 481, "No such dialog", random_.token(8)));
+      return;
+    }
+    send_request(dialog_request("BYE"));
+    state_ = CallState::Ended;
+  }
   if (!in_dialog && state_ != CallState::Idle && state_ != CallState::Ended) {
     respond(key, SipText::response_to(request, 486, "Busy Here", random_.token(8)));
     return;

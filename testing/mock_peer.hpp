@@ -67,6 +67,9 @@ class MockPeer {
   /// Answers the ringing INVITE that was scripted with a long delay.
   void answer(int status = 200);
 
+  /// An INVITE with Replaces gets that answer; else it takes the call over (RFC 3891).
+  void refuse_replaces(int status) { refuse_replaces_ = status; }
+
   void register_at_server(std::chrono::seconds expires = std::chrono::seconds(3600));
   void call(const std::string& uri);
   void cancel();
@@ -181,6 +184,7 @@ class MockPeer {
   std::vector<TimerId> timers_;
 
   CallState state_ = CallState::Idle;
+  int refuse_replaces_ = 0;
   std::string end_reason_;
   // The dialog.
   std::string call_id_;

@@ -88,7 +88,11 @@ wire::RequestDraft InviteSession::draft_invite(const InviteRequest& request) con
   // RFC 3262 §4: whoever insists says so in the INVITE.
   if (config_.reliable == ExtensionUse::Required)
     draft.headers.emplace_back(HeaderId::Require, std::string(kReliableTag));
-  if (!request.replaces.empty()) draft.headers.emplace_back(HeaderId::Replaces, request.replaces);
+  if (!request.replaces.empty()) {
+    draft.headers.emplace_back(HeaderId::Replaces, request.replaces);
+    // RFC 3891 §6.1: a peer that does not know it must refuse, not ring.
+    draft.headers.emplace_back(HeaderId::Require, "replaces");
+  }
   add_identity(draft.headers, HeaderId::UserAgent);
   draft.contact.wanted = true;
   if (request.offer) {

@@ -259,6 +259,7 @@ bool Account::learn_mapping(const Endpoint& local, const Endpoint& seen) {
                       (config.contact_rewrite == ContactRewrite::Auto && is_private(local.address));
   if (!usable || !wanted) return false;
   const Endpoint told = mapping_ && mapping_->local == local ? mapping_->seen : local;
+  if (told == seen) rewrites_ = 0;  // It holds; the next change of it is news again.
   if (told == seen || rewrites_ == kMaxRewrites) return false;
   ++rewrites_;
   mapping_ = Mapping{local, seen};

@@ -90,7 +90,7 @@ struct Account {
   /// (RFC 3608 §5).
   std::vector<std::string> routes() const;
   /// The registrar sees the flow from `local` come from `seen`. True if the Contact is another one
-  /// for it; at most kMaxRewrites times for one place, since some NATs map anew each time.
+  /// for it; at most kMaxRewrites times in a row, since some NATs map anew each time.
   bool learn_mapping(const Endpoint& local, const Endpoint& seen);
   void forget_mapping();
 

@@ -31,6 +31,16 @@ struct MediaPath {
   bool failed = false;
 };
 
+/// A second dialog with the peer that is to replace the first (RFC 3891), see core_replaces.cpp.
+struct Substitute {
+  std::uint32_t number = 0;
+  std::unique_ptr<sip::InviteSession> session;
+  SessionOrigin origin;
+  wire::SessionDescription offer;
+  media::PathId offered_path;
+  std::string why;  ///< What is wrong with the first, as the beginning of a sentence.
+};
+
 /// Why a target refresh is wanted; several reasons make one refresh.
 struct RefreshWish {
   bool hold_changed = false;
@@ -138,6 +148,9 @@ struct Call {
 
   std::deque<DtmfRow> dtmf;  ///< Rows of digits, the first one on its way.
   bool dtmf_in_flight = false;
+  std::optional<Substitute> substitute;
+  bool substitute_tried = false;  ///< In this generation.
+  bool refresh_given_up = false;  ///< Only the substitute can save the call.
 
   /// What our side wants of the audio, given hold on either side.
   MediaDirection wanted_direction() const;

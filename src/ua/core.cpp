@@ -95,6 +95,9 @@ Core::Impl::SessionRef Core::Impl::find_session(std::uint32_t number) {
   if (call == nullptr) return {};
   if (call->session_number == number) return {call, call->session.get()};
   if (call->former_number == number) return {call, call->former.get()};
+  if (call->substitute && call->substitute->number == number) {
+    return {call, call->substitute->session.get()};
+  }
   return {};
 }
 
@@ -254,6 +257,7 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
           case CallTimer::Deadline: on_deadline(*call, now); break;
           case CallTimer::Unproven: on_unproven_timer(*call); break;
           case CallTimer::Unreachable: on_unreachable_timer(*call, now); break;
+          case CallTimer::Substitute: on_substitute_timer(*call, now); break;
         }
         touch(call->id);
       }

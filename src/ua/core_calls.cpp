@@ -190,6 +190,12 @@ void Core::Impl::end_call(Call& call, const std::string& why, TimePoint now) {
   if (call.ending || call.state == CallState::Ended) return;
   call.ending = true;
   call.end_reason = why;
+  retire_substitute(call, now);
+  if (call.session->state() == sip::SessionState::Ended) {
+    finish_call(call, 0, why);
+    touch(call.id);
+    return;
+  }
   if (call.outgoing && !call.started) {
     finish_call(call, 0, why);
     touch(call.id);
@@ -379,6 +385,7 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
   call.refresh_in_flight = true;
   call.in_flight = std::exchange(call.wish, {});
   if (recovery_ && call.in_flight.recovery) recovery_->refresh_sent(call.id, now);
+  watch_refresh_by_token(call, now);
 }
 
 }  // namespace godwit::ua

@@ -4,7 +4,8 @@
 // them), core_accounts.cpp, core_location.cpp (servers found and given up), core_calls.cpp
 // (commands), core_sessions.cpp (events of SIP sessions), core_requests.cpp (requests outside
 // dialogs), core_usages.cpp and core_messages.cpp (what accounts do besides), core_dtmf.cpp,
-// core_media.cpp, core_recovery.cpp (a plan becomes SIP and SDP). Not included outside ua.
+// core_media.cpp, core_recovery.cpp (a plan becomes SIP and SDP), core_replaces.cpp (a new dialog
+// for a call). Not included outside ua.
 //
 // How it moves: every input changes state and marks what it touched; settle() then brings each
 // touched account and call forward as far as the state allows (advance()), which is idempotent.
@@ -101,7 +102,14 @@ class Core::Impl {
 
  private:
   using Timer = sip::UsageTimer;
-  enum class CallTimer : std::uint32_t { Refresh = 1, Proof, Deadline, Unproven, Unreachable };
+  enum class CallTimer : std::uint32_t {
+    Refresh = 1,
+    Proof,
+    Deadline,
+    Unproven,
+    Unreachable,
+    Substitute,
+  };
   enum class CoreTimer : std::uint32_t { Retry = 1, BrokenListener };
 
   // core.cpp
@@ -204,6 +212,7 @@ class Core::Impl {
   void on_answer(Call& call, const std::string& sdp, TimePoint now);
   void on_offer(Call& call, const sip::OfferReceived& offer, TimePoint now);
   void on_refresh_done(Call& call, const sip::RefreshDone& done, TimePoint now);
+  void await_proof(const Call& call, TimePoint now);
   void on_refresh_failed(Call& call, const sip::RefreshFailed& failed, TimePoint now);
 
   // core_early.cpp
@@ -269,6 +278,19 @@ class Core::Impl {
   void send_next_digit(Call& call, TimePoint now);
   void on_dtmf_info_answered(Call& call, const sip::RequestAnswered& answered, TimePoint now);
   int on_info(Call& call, const wire::Message& message);
+
+  // core_replaces.cpp
+  bool route_has_flow_token(const Call& call) const;
+  void watch_refresh_by_token(Call& call, TimePoint now);
+  void on_substitute_timer(Call& call, TimePoint now);
+  /// False: none can be made.
+  bool begin_substitute(Call& call, const std::string& why, TimePoint now);
+  void drain_substitute(Call& call, TimePoint now);
+  void adopt_substitute(Call& call, const std::string& sdp, TimePoint now);
+  void drop_substitute(Call& call, TimePoint now);
+  void retire_substitute(Call& call, TimePoint now);
+  void forget_session(std::uint32_t number);
+  void lose_on_network_change(Call& call, const std::string& what, TimePoint now);
 
   // core_media.cpp
   void instruct(const Call& call, media::MediaCommand command);

@@ -207,6 +207,7 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
     recovery_->call_moved_without_refresh(call->id);
     return;
   }
+  drop_substitute(*call, now);
   call->left_path = call->path;
   call->path = row.to;
   call->refused_path.reset();
@@ -403,9 +404,14 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
          ": the peer answered the move with " + what);
     return;
   }
-  const std::string why = "lost on a network change: the peer answered the move with " + what;
-  if (for_recovery) progress(recovery_->call_given_up(call.id, why, now));
-  end_call(call, why, now);
+  const std::string answered = "the peer answered the move with " + what;
+  // From a dialog that leads to where we were any answer may have come from anywhere.
+  const bool unreachable = failed.status == 408 || failed.status == 430 || failed.status == 503;
+  if ((unreachable || route_has_flow_token(call)) && begin_substitute(call, answered, now)) {
+    call.refresh_given_up = true;
+    return;
+  }
+  lose_on_network_change(call, answered, now);
 }
 
 bool Core::Impl::may_ask_again(const Call& call, const RefreshWish& carried, TimePoint now) const {

@@ -9,6 +9,7 @@ namespace godwit::ua {
 void Core::Impl::drain(Call& call, TimePoint now) {
   while (auto event = call.session->poll_event()) on_session_event(call, *event, now);
   if (call.former) drain_former(call, now);
+  drain_substitute(call, now);
 }
 
 void Core::Impl::drain_former(Call& call, TimePoint now) {
@@ -78,6 +79,11 @@ void Core::Impl::on_session_event(Call& call, const sip::SessionEvent& event, Ti
   } else if (std::get_if<sip::PeerMoved>(&event) != nullptr) {
     remotes_changed_ = true;
   } else if (const auto* ended = std::get_if<sip::Ended>(&event)) {
+    if (call.substitute && !call.ending) {
+      // Most likely the peer's BYE to the dialog that it has just replaced (RFC 3891 §4).
+      call.refresh_given_up = true;
+      return;
+    }
     if (recovery_ && recovery_->takes_part(call.id)) {
       progress(recovery_->call_given_up(call.id, ended->reason, now));
     }
@@ -170,8 +176,13 @@ void Core::Impl::on_refresh_done(Call& call, const sip::RefreshDone& done, TimeP
   const bool for_recovery = std::exchange(call.in_flight, {}).recovery;
   call.refusals = 0;
   call.servers_tried = 0;
+  retire_substitute(call, now);
   if (!recovery_ || !for_recovery || done.generation != recovery_->generation()) return;
   progress(recovery_->refresh_answered(call.id, true, done.status, "", now));
+  await_proof(call, now);
+}
+
+void Core::Impl::await_proof(const Call& call, TimePoint now) {
   if (!call.expects_audio()) recovery_->commit_unproven(call.id);
   if (recovery_->awaits_audio(call.id)) {
     schedule(call, CallTimer::Proof, now + kProofWait);

@@ -299,7 +299,7 @@ TEST(AccountScenario, BehindANatTheMappedAddressBecomesTheContact) {
   EXPECT_NE(world.server.contacts("alice"), first) << "the refresh has noticed the new mapping";
 }
 
-TEST(AccountScenario, TheContactStaysOursWhereToldSoOrWhereTheAddressIsPublic) {
+TEST(AccountScenario, TheContactStaysOursWhereToldSo) {
   World world;
   testing::Nat& nat = world.network.add_nat(IpAddress::v4(203, 0, 113, 5), {});
   world.phone_host.attach_nat(world.wifi, &nat);
