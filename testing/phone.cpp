@@ -88,6 +88,18 @@ Result<void> SimulatedPhone::unregister_account(AccountId account) {
 Result<CallId> SimulatedPhone::call(AccountId account, const std::string& target) {
   return give([&](ua::Core& core, TimePoint now) { return core.call(account, target, now); });
 }
+Result<CallId> SimulatedPhone::call(AccountId account, const std::string& target,
+                                    CallOptions options) {
+  return give([&](ua::Core& core, TimePoint now) {
+    return core.call(account, target, std::move(options), now);
+  });
+}
+
+Result<void> SimulatedPhone::hang_up(CallId call, ReasonHeader reason) {
+  return give(
+      [&](ua::Core& core, TimePoint now) { return core.hang_up(call, std::move(reason), now); });
+}
+
 Result<void> SimulatedPhone::ring(CallId call) {
   return give([&](ua::Core& core, TimePoint now) { return core.ring(call, now); });
 }

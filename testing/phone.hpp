@@ -65,6 +65,8 @@ class SimulatedPhone {
   Result<void> hang_up(CallId call);
   Result<void> hold(CallId call);
   Result<void> resume(CallId call);
+  Result<CallId> call(AccountId account, const std::string& target, CallOptions options);
+  Result<void> hang_up(CallId call, ReasonHeader reason);
   Result<void> play_tone(CallId call, double hz);
   Result<void> record(CallId call, const std::string& file);
   Result<void> restart_listener(TransportChoice transport);

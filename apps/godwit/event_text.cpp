@@ -65,7 +65,10 @@ struct Words {
     const std::string who = event.from_display_name.empty()
                                 ? event.from
                                 : fmt::format("{} ({})", event.from_display_name, event.from);
-    return fmt::format("call {}: {} calls you", event.call.value(), who);
+    std::string text = fmt::format("call {}: {} calls you", event.call.value(), who);
+    if (!event.asserted_identity.empty()) text += ", vouched for as " + event.asserted_identity;
+    if (!event.diversions.empty()) text += ", diverted by " + event.diversions.front().uri;
+    return text;
   }
   std::string operator()(const CallStateChanged& event) const {
     const std::string call = fmt::format("call {}: ", event.call.value());

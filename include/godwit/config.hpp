@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "godwit/address.hpp"
+#include "godwit/header.hpp"
 #include "godwit/time.hpp"
 
 namespace godwit {
@@ -143,6 +144,9 @@ struct AccountConfig {
   GruuMode gruu = GruuMode::Auto;
   ContactRewrite contact_rewrite = ContactRewrite::Auto;
   PushConfig push;
+  std::vector<Header> extra_headers;  ///< Into its REGISTERs and its calls' requests; at most 32.
+  /// Believe P-Asserted-Identity (RFC 3325) from the account's own servers; from others never.
+  bool trust_asserted_identity = true;
 };
 
 /// G.711 in both laws; the order is the order of preference in offers.
@@ -157,6 +161,7 @@ struct MediaConfig {
   /// Follow the peer's RTP to a new source address without signalling ("symmetric RTP"). Off: audio
   /// goes where SDP says and nowhere else.
   bool latch = true;
+  std::uint8_t dscp = 46;  ///< Class of RTP and RTCP, 0 to 63 (RFC 4594: Expedited Forwarding).
 };
 
 struct UserAgentConfig {
@@ -181,6 +186,8 @@ struct UserAgentConfig {
   std::uint32_t max_unanswered_per_source = 8;
   /// Off: while there is a call, further incoming ones get 486.
   bool call_waiting = true;
+  std::uint8_t sip_dscp = 24;  ///< Class of SIP, 0 to 63 (RFC 4594: CS3); 0: the system's.
+  MessageHook message_hook;    ///< Sees, and may add to, every message; empty: none.
   std::uint32_t max_accounts = 10'000;
   TlsConfig tls;
   /// Accept TCP and TLS connections on these ports of each local address; 0: the system chooses;

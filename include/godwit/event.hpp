@@ -6,11 +6,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "godwit/config.hpp"
+#include "godwit/header.hpp"
 #include "godwit/report.hpp"
 #include "godwit/strong_id.hpp"
 #include "godwit/usages.hpp"
@@ -41,19 +43,34 @@ struct RegistrationChanged {
 enum class CallState : std::uint8_t { Calling, Incoming, Ringing, EarlyMedia, Confirmed, Ended };
 const char* to_string(CallState state);
 
+/// Where a call was diverted, by Diversion (RFC 5806) or History-Info (RFC 7044).
+struct Diversion {
+  std::string uri;
+  std::string detail;  ///< Diversion: its reason ("user-busy"); History-Info: its index ("1.2").
+};
+
 struct IncomingCall {
   CallId call;
   AccountId account;
   std::string from;  ///< The caller's URI.
   std::string from_display_name;
   std::string to;
+  /// The caller as the account's server vouches for it; empty: it does not.
+  std::string asserted_identity = {};
+  std::string asserted_display_name = {};
+  std::vector<Diversion> diversions = {};  ///< The most recent first; at most 16.
+  std::vector<Diversion> history = {};     ///< In order; at most 16.
+  /// What the INVITE says beyond SIP's own business: unknown headers, Subject, Alert-Info,
+  /// Call-Info, Priority and the like; at most 32 and 4096 bytes.
+  std::vector<Header> headers = {};
 };
 
 struct CallStateChanged {
   CallId call;
   CallState state;
-  int status = 0;      ///< SIP status code behind it, 0 where none.
-  std::string reason;  ///< For Ended always a sentence.
+  int status = 0;                                    ///< SIP status code behind it, 0 where none.
+  std::string reason;                                ///< For Ended always a sentence.
+  std::optional<ReasonHeader> cause = std::nullopt;  ///< Ended: what the peer gave (RFC 3326).
 };
 
 enum class MediaDirection : std::uint8_t { SendRecv, SendOnly, RecvOnly, Inactive };

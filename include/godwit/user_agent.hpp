@@ -70,6 +70,10 @@ class UserAgent {
   Result<void> hang_up(CallId call);
   Result<void> hold(CallId call);
   Result<void> resume(CallId call);
+  /// The same with extra headers, or without telling who calls.
+  Result<CallId> call(AccountId account, const std::string& target, CallOptions options);
+  /// The same with a Reason header in the BYE or CANCEL (RFC 3326).
+  Result<void> hang_up(CallId call, ReasonHeader reason);
 
   Result<void> set_source(CallId call, AudioSource source);
   /// Writes what is received to a WAV file until the call ends; an empty name stops recording.

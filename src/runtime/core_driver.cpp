@@ -26,7 +26,6 @@ constexpr std::size_t kMaxOutgoing = 64;
 // A burst of re-registrations after an outage must not be lost in the kernel, nor what comes in the
 // tenth of a second that the system may keep us waiting for a processor.
 constexpr int kReceiveBuffer = 8 * 1024 * 1024;
-constexpr std::uint8_t kSignalling = 24;  // CS3, what networks expect of telephone signalling.
 // What may wait from all media engines; statistics give way when it gets tight.
 constexpr std::size_t kMaxReports = 16'384;
 constexpr std::size_t kReservedForOthers = 12'288;
@@ -45,6 +44,7 @@ CoreDriver::CoreDriver(UserAgentConfig config, EventHandler on_event, LogHandler
                        LogLevel lowest)
     : log_(std::move(on_log), lowest),
       on_event_(std::move(on_event)),
+      sip_dscp_(std::min<std::uint8_t>(config.sip_dscp, 63)),
       timer_(open_timer()),
       own_dns_servers_(!config.dns_servers.empty()),
       dns_(loop_, config.dns_servers),
@@ -224,7 +224,7 @@ void CoreDriver::listen(const ua::Listen& wanted) {
   io::UdpOptions options;
   options.interface_name = wanted.interface_name;
   options.interface_index = wanted.interface_index;
-  options.dscp = kSignalling;
+  options.dscp = sip_dscp_;
   options.receive_buffer = kReceiveBuffer;
   auto socket = io::UdpSocket::bind(wanted.local, options);
   const ua::ListenerId id = wanted.listener;

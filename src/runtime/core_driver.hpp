@@ -125,6 +125,7 @@ class CoreDriver {
 
   LogBridge log_;
   EventHandler on_event_;
+  const std::uint8_t sip_dscp_;
   io::SystemRandom random_;
   io::EventLoop loop_;
   io::DeadlineTimer timer_;

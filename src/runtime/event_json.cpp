@@ -22,6 +22,16 @@ struct Members {
     json.member(key, snake_case(to_string(value)));
   }
 
+  void diversions(std::string_view key, const std::vector<Diversion>& all,
+                  std::string_view detail) {
+    if (all.empty()) return;
+    json.key(key).begin_array();
+    for (const Diversion& each : all) {
+      json.begin_object().member("uri", each.uri).member(detail, each.detail).end_object();
+    }
+    json.end_array();
+  }
+
   void operator()(const RegistrationChanged& event) {
     begin("registration");
     json.member("account", event.account.value());
@@ -41,12 +51,27 @@ struct Members {
       json.member("from_display_name", event.from_display_name);
     }
     json.member("to", event.to);
+    if (!event.asserted_identity.empty()) {
+      json.member("asserted_identity", event.asserted_identity);
+      json.member("asserted_display_name", event.asserted_display_name);
+    }
+    diversions("diversions", event.diversions, "reason");
+    diversions("history", event.history, "index");
+    if (event.headers.empty()) return;
+    json.key("headers").begin_array();
+    for (const Header& header : event.headers) {
+      json.begin_object().member("name", header.name).member("value", header.value).end_object();
+    }
+    json.end_array();
   }
   void operator()(const CallStateChanged& event) {
     begin("call_state");
     json.member("call", event.call.value());
     name("state", event.state);
     status(event.status, event.reason);
+    if (!event.cause) return;
+    json.key("cause").begin_object().member("protocol", event.cause->protocol);
+    json.member("cause", event.cause->cause).member("text", event.cause->text).end_object();
   }
   void operator()(const CallMediaChanged& event) {
     begin("call_media");

@@ -20,7 +20,6 @@ constexpr std::size_t kBatch = 16;
 constexpr std::size_t kPerWakeUp = 64;
 // What the kernel may hold for us, e.g. while the thread waits for a processor: over a second.
 constexpr int kReceiveBuffer = 256 * 1024;
-constexpr std::uint8_t kExpeditedForwarding = 46;  // RFC 4594 §4.1: telephony.
 // With no range given, stay out of the well-known and registered ports that services listen on.
 constexpr std::uint16_t kAnyPortMin = 16'384;
 constexpr std::uint16_t kAnyPortMax = 65'535;
@@ -168,7 +167,7 @@ void MediaWorker::open(Session& session, const media::OpenSockets& wanted) {
   io::UdpOptions options;
   options.interface_name = wanted.interface_name;
   options.interface_index = wanted.interface_index;
-  options.dscp = kExpeditedForwarding;
+  options.dscp = std::min<std::uint8_t>(config_.dscp, 63);
   options.receive_buffer = kReceiveBuffer;
   const bool any = wanted.port_min == 0 && wanted.port_max == 0;
   auto sockets = io::bind_rtp_pair(wanted.local, any ? kAnyPortMin : wanted.port_min,

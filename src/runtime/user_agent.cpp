@@ -51,6 +51,17 @@ Result<CallId> UserAgent::call(AccountId account, const std::string& target) {
   return impl_->run([&](ua::Core& core, TimePoint now) { return core.call(account, target, now); });
 }
 
+Result<CallId> UserAgent::call(AccountId account, const std::string& target, CallOptions options) {
+  return impl_->run([&](ua::Core& core, TimePoint now) {
+    return core.call(account, target, std::move(options), now);
+  });
+}
+
+Result<void> UserAgent::hang_up(CallId call, ReasonHeader reason) {
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.hang_up(call, std::move(reason), now); });
+}
+
 Result<void> UserAgent::ring(CallId call) {
   return impl_->run([&](ua::Core& core, TimePoint now) { return core.ring(call, now); });
 }

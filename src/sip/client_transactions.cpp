@@ -75,17 +75,20 @@ Result<ClientTransactionId> ClientTransactions::send_request(const wire::Request
   transaction->flow = flow;
   transaction->invite = draft.method == wire::Method::Invite;
   transaction->timers = sane(timers);
-  transaction->bytes = wire::serialise(draft, via, contact_value);
+  std::optional<wire::RequestDraft> shaped;
+  if (shape_) shape_(owner, shaped.emplace(draft));
+  const wire::RequestDraft& wanted = shaped ? *shaped : draft;
+  transaction->bytes = wire::serialise(wanted, via, contact_value);
   const std::size_t limit = context_.limits.max_datagram_request;
   if (!is_stream(flow.transport) && limit != 0 && transaction->bytes.size() > limit) {
     // RFC 3261 §18.1.1: fragments are lost too easily, and whoever sends them may not be heard.
     if (transaction->bytes.size() <= kMaxDatagram) {
       transaction->datagram = std::make_unique<Transaction::Datagram>(
-          Transaction::Datagram{draft, contact_value, flow});
+          Transaction::Datagram{wanted, contact_value, flow});
     }
     transaction->flow.transport = Transport::Tcp;
     via = wire::make_via(to_string(Transport::Tcp), flow.local, new_branch());
-    transaction->bytes = wire::serialise(draft, via, contact_value);
+    transaction->bytes = wire::serialise(wanted, via, contact_value);
   }
   if (transaction->bytes.size() > max_message(transaction->flow.transport)) {
     return fail(ErrorCode::TooLarge, "the request is too large to be sent");
@@ -119,8 +122,9 @@ Result<ClientTransactionId> ClientTransactions::send_cancel(ClientTransactionId 
   cancel->flow = other_flow.value_or(invite->flow);
   cancel->timers = invite->timers;
   cancel->timers.timeout.reset();
-  cancel->bytes =
-      wire::serialise(wire::cancel_for(*request), wire::top_via_text(*request), std::string());
+  wire::RequestDraft draft = wire::cancel_for(*request);
+  if (shape_) shape_(cancel->owner, draft);
+  cancel->bytes = wire::serialise(draft, wire::top_via_text(*request), std::string());
   cancel->held = invite->state == ClientState::Calling && !even_without_provisional;
   const auto added =
       add(std::move(cancel), wire::top_via_text(*request), wire::to_string(wire::Method::Cancel));

@@ -4,6 +4,7 @@
 // client_machine.hpp. Internal to the transaction layer, which documents the behaviour.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +44,10 @@ class ClientTransactions {
 
   /// A branch that names no live transaction.
   std::string new_branch();
+
+  void shape_requests(std::function<void(Owner, wire::RequestDraft&)> shape) {
+    shape_ = std::move(shape);
+  }
 
  private:
   struct Transaction {
@@ -97,6 +102,7 @@ class ClientTransactions {
   void erase(Transaction& transaction);
 
   TransactionContext context_;
+  std::function<void(Owner, wire::RequestDraft&)> shape_;
   Slab<Transaction, ClientTransactionId> transactions_;
   HashIndex index_;
 };

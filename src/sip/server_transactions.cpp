@@ -151,6 +151,8 @@ bool ServerTransactions::respond_statelessly(const Flow& flow, const wire::Messa
       request, status, {.to_tag = tag, .reason = reason, .source = flow.remote});
   draft.headers.insert(draft.headers.end(), std::make_move_iterator(headers.begin()),
                        std::make_move_iterator(headers.end()));
+  // One with a phrase of the layer's own answers what no user has seen.
+  if (shape_ && reason.empty()) shape_(ServerTransactionId{}, draft);
   std::string bytes = wire::serialise(draft, std::string());
   if (bytes.size() > max_message(flow.transport)) return false;
   context_.output.send(reply_flow(flow, *via), std::move(bytes));
@@ -189,6 +191,7 @@ Result<void> ServerTransactions::respond(ServerTransactionId id, wire::ResponseD
     header.value = with_first_element(header.value, transaction->top_via);
     break;
   }
+  if (shape_ && draft.status > 100) shape_(id, draft);
   std::string bytes = wire::serialise(draft, contact_value);
   if (bytes.size() > max_message(transaction->flow.transport)) {
     return fail(ErrorCode::TooLarge, "the response is too large to be sent");

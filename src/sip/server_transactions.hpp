@@ -43,6 +43,10 @@ class ServerTransactions {
   void on_flow_failed(ListenerId listener, TimePoint now);
   void on_connection_lost(ListenerId connection);
 
+  void shape_responses(std::function<void(ServerTransactionId, wire::ResponseDraft&)> shape) {
+    shape_ = std::move(shape);
+  }
+
   std::optional<ServerTransactionId> match(const wire::Message& request) const;
   std::size_t size() const { return transactions_.size(); }
 
@@ -86,6 +90,7 @@ class ServerTransactions {
   Slab<Transaction, ServerTransactionId> transactions_;
   HashIndex index_;
   std::function<bool(const Flow&, const wire::Message&)> is_stateless_;
+  std::function<void(ServerTransactionId, wire::ResponseDraft&)> shape_;
   std::size_t bytes_ = 0;  ///< Of all transactions' texts.
 };
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <variant>
 
+#include "godwit/header.hpp"
 #include "godwit/strong_id.hpp"
 #include "godwit/time.hpp"
 #include "sip/dialog.hpp"
@@ -154,6 +155,8 @@ struct Ended {
   int status = 0;      ///< Final status of the INVITE, or 0.
   std::string reason;  ///< A sentence.
   EndedBy by = EndedBy::Local;
+  /// RFC 3326: of the peer's BYE or CANCEL.
+  std::optional<ReasonHeader> cause = std::nullopt;
 };
 
 using SessionEvent =

@@ -10,6 +10,7 @@
 #include "wire/sip/builder.hpp"
 #include "wire/sip/headers.hpp"
 #include "wire/sip/lex.hpp"
+#include "wire/sip/reason.hpp"
 
 namespace godwit::sip {
 namespace {
@@ -61,6 +62,13 @@ std::optional<std::uint32_t> rseq_of(const wire::Message& response) {
 
 std::string sdp_of(const wire::Message& message) {
   return wire::has_content_type(message, kSdpType) ? std::string(message.body()) : std::string();
+}
+
+Ended ended_by_peer(int status, std::string what, const wire::Message& message) {
+  Ended ended{status, std::move(what), EndedBy::Peer};
+  ended.cause = wire::reason_of(message);
+  if (ended.cause && !ended.cause->text.empty()) ended.reason += ": " + ended.cause->text;
+  return ended;
 }
 
 void InviteSession::add_identity(wire::DraftHeaders& headers, HeaderId software) const {

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "sip/session_events.hpp"
 #include "wire/sip/message.hpp"
 
 namespace godwit::sip {
@@ -22,5 +23,8 @@ std::optional<std::uint32_t> rseq_of(const wire::Message& response);
 
 /// The body if it is SDP by its Content-Type, else empty.
 std::string sdp_of(const wire::Message& message);
+
+/// The end that the peer's BYE or CANCEL brings, with the Reason that it gives.
+Ended ended_by_peer(int status, std::string what, const wire::Message& message);
 
 }  // namespace godwit::sip

@@ -191,7 +191,7 @@ void InviteSession::on_peer_bye(const RequestArrived& event, Dialog& dialog, Tim
   }
   if (const auto* ending = std::get_if<Terminating>(&state_))
     return finish(ending->outcome, "BYE from both sides", now);
-  sip::Ended outcome{0, "the peer hung up", EndedBy::Peer};
+  sip::Ended outcome = ended_by_peer(0, "the peer hung up", *event.request);
   if (const auto* incoming = std::get_if<Incoming>(&state_)) {
     // RFC 3261 §15.1.2: "The UAS MUST still respond to any pending requests received for that
     // dialog", with 487.
@@ -207,7 +207,7 @@ void InviteSession::on_cancel(const CancelArrived& event, TimePoint now) {
     const PeerRequest invite = incoming->invite;
     static_cast<void>(answer(invite, 487, {}, now));
     emit(Cancelled{});
-    return finish(sip::Ended{487, "the caller gave up", EndedBy::Peer}, "CANCEL", now);
+    return finish(ended_by_peer(487, "the caller gave up", *event.cancel), "CANCEL", now);
   }
   if (peer_request_ && peer_request_->transaction == event.invite) {
     close_peer_request(487, now);

@@ -96,6 +96,11 @@ Result<void> TransactionLayer::respond_statelessly(const RequestArrived& event, 
   return {};
 }
 
+void TransactionLayer::shape_drafts(DraftShapers shapers) {
+  impl_->clients.shape_requests(std::move(shapers.request));
+  impl_->servers.shape_responses(std::move(shapers.response));
+}
+
 Result<void> TransactionLayer::transmit(const Flow& flow, std::string bytes) {
   if (bytes.size() > max_message(flow.transport)) {
     return fail(ErrorCode::TooLarge, "the message is too large to be sent");

@@ -109,6 +109,18 @@ class TransactionLayer {
   /// The value of a Via with a new branch, for that ACK.
   std::string make_via(const Flow& flow);
 
+  // --- drafts ---
+
+  /// Each is given every draft before it is frozen: requests but ACKs (a CANCEL with the owner of
+  /// its INVITE), and responses but 100 and those to malformed requests, with the transaction that
+  /// they belong to, zero for one without. They may change headers that no layer depends on, and
+  /// must not call the layer.
+  struct DraftShapers {
+    std::function<void(Owner, wire::RequestDraft&)> request;
+    std::function<void(ServerTransactionId, wire::ResponseDraft&)> response;
+  };
+  void shape_drafts(DraftShapers shapers);
+
   // --- input ---
 
   /// A parsed message from the network. A defective request gets a 400 where it can be answered.

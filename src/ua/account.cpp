@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "ua/header_rules.hpp"
 #include "wire/sip/uri.hpp"
 
 namespace godwit::ua {
@@ -114,6 +115,10 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
                       ": a name, password or push parameter has control characters or is " +
                       "longer than 256 bytes");
     }
+  }
+
+  if (const auto ok = check_headers(config.extra_headers); !ok) {
+    return fail(ok.error().code, "account " + config.aor + ": " + ok.error().detail);
   }
 
   SipAddress registrar = *aor;

@@ -3,6 +3,15 @@
 
 namespace godwit::ua {
 
+std::string Call::hidden(std::string contact) const {
+  const std::size_t at = contact.find('@');
+  const std::size_t colon = contact.find(':');
+  if (options.hide_identity && at != std::string::npos && colon < at) {
+    contact.erase(colon + 1, at - colon);
+  }
+  return contact;
+}
+
 MediaDirection Call::wanted_direction() const {
   const bool held_by_peer = agreed && agreed->held_by_peer;
   return make_direction(!held_by_peer, !hold_wanted);

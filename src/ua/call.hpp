@@ -87,6 +87,9 @@ struct Call {
   bool start_retried = false;  ///< A socket for the first INVITE was refused once.
   bool called_again =
       false;  ///< The one retry after a busy that our own first call may have caused.
+  CallOptions options;
+  std::optional<ReasonHeader> reason_to_give;  ///< In our BYE or CANCEL.
+  std::optional<ReasonHeader> end_cause;       ///< That the peer gave.
   CallState state = CallState::Calling;
   bool announced = false;     ///< IncomingCall or Calling was told to the application.
   bool started = false;       ///< Outgoing: the INVITE has left.
@@ -152,6 +155,8 @@ struct Call {
   bool substitute_tried = false;  ///< In this generation.
   bool refresh_given_up = false;  ///< Only the substitute can save the call.
 
+  /// `contact` without the user's name, if that is to be hidden.
+  std::string hidden(std::string contact) const;
   /// What our side wants of the audio, given hold on either side.
   MediaDirection wanted_direction() const;
   /// The next offer: the first one of the session, or the last description from where we are now.

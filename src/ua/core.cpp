@@ -59,6 +59,11 @@ Core::Impl::Impl(UserAgentConfig config, Random& random, Log& log, Store* store)
   transactions_.answer_statelessly([this](const sip::Flow& flow, const wire::Message& request) {
     return needs_no_transaction(flow, request);
   });
+  transactions_.shape_drafts(
+      {[this](sip::Owner owner, wire::RequestDraft& draft) { shape_request(owner, draft); },
+       [this](sip::ServerTransactionId transaction, wire::ResponseDraft& draft) {
+         shape_response(transaction, draft);
+       }});
 }
 
 mobility::PathPolicy Core::Impl::path_policy() const {
@@ -186,6 +191,7 @@ void Core::Impl::dispatch(const sip::TransactionEvent& event, TimePoint now) {
       }
     }
   };
+  if (config_.message_hook) show_arrived(event, now);
   if (const auto* request = std::get_if<sip::RequestArrived>(&event)) {
     on_request(*request, now);
   } else if (const auto* ack = std::get_if<sip::AckArrived>(&event)) {
@@ -587,6 +593,13 @@ Result<void> Core::unpublish(PublicationId publication, TimePoint now) {
 Result<RequestId> Core::send_dtmf(CallId call, const std::string& digits, DtmfMethod method,
                                   TimePoint now) {
   return impl_->send_dtmf(call, digits, method, now);
+}
+Result<CallId> Core::call(AccountId account, const std::string& target, CallOptions options,
+                          TimePoint now) {
+  return impl_->call(account, target, now, std::move(options));
+}
+Result<void> Core::hang_up(CallId call, ReasonHeader reason, TimePoint now) {
+  return impl_->hang_up(call, now, std::move(reason));
 }
 Result<Generation> Core::handle_ip_change(const IpChangeOptions& options, TimePoint now) {
   return impl_->handle_ip_change(options, now);

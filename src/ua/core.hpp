@@ -61,6 +61,9 @@ class Core {
   Result<void> unpublish(PublicationId publication, TimePoint now);
   Result<RequestId> send_dtmf(CallId call, const std::string& digits, DtmfMethod method,
                               TimePoint now);
+  Result<CallId> call(AccountId account, const std::string& target, CallOptions options,
+                      TimePoint now);
+  Result<void> hang_up(CallId call, ReasonHeader reason, TimePoint now);
   Result<Generation> handle_ip_change(const IpChangeOptions& options, TimePoint now);
   Result<void> restart_listener(TransportChoice transport, TimePoint now);
   /// Ends all calls and registrations; `idle()` tells when nothing waits for an answer any more.

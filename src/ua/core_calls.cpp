@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ua/core_impl.hpp"
+#include "ua/header_rules.hpp"
 
 namespace godwit::ua {
 namespace {
@@ -15,12 +16,13 @@ constexpr Duration kUnprovenAudio = std::chrono::seconds(1);
 
 }  // namespace
 
-Call& Core::Impl::make_call(AccountId account, bool outgoing) {
+Call& Core::Impl::make_call(AccountId account, bool outgoing, CallOptions options) {
   const CallId id{++last_call_};
   auto call = std::make_unique<Call>();
   call->id = id;
   call->account = account;
   call->outgoing = outgoing;
+  call->options = std::move(options);
   make_session(*call);
   return *(calls_[id] = std::move(call));
 }
@@ -34,6 +36,10 @@ void Core::Impl::make_session(Call& call) {
   sip::SessionConfig session;
   session.local_uri = account.aor.uri();
   session.display_name = account.config.display_name;
+  if (call.options.hide_identity) {  // RFC 3323 §4.1.1.3.
+    session.local_uri = "sip:anonymous@anonymous.invalid";
+    session.display_name = "Anonymous";
+  }
   session.route_set = account.routes();
   session.user_agent = config_.user_agent;
   session.reliable = account.config.calls.reliable_provisional;
@@ -44,7 +50,8 @@ void Core::Impl::make_session(Call& call) {
       *account.digest);
 }
 
-Result<CallId> Core::Impl::call(AccountId account_id, const std::string& target, TimePoint now) {
+Result<CallId> Core::Impl::call(AccountId account_id, const std::string& target, TimePoint now,
+                                CallOptions options) {
   if (shutting_down_) return fail(ErrorCode::WrongState, "the user agent is shutting down");
   Account* account = find_account(account_id);
   if (account == nullptr || account->removed) {
@@ -52,6 +59,9 @@ Result<CallId> Core::Impl::call(AccountId account_id, const std::string& target,
   }
   if (calls_.size() >= config_.max_calls) {
     return fail(ErrorCode::Busy, "there are " + std::to_string(calls_.size()) + " calls already");
+  }
+  if (const auto ok = check_headers(options.headers); !ok) {
+    return tl::unexpected<Error>(ok.error());
   }
   SipAddress callee;
   const bool bare_name = target.find('@') == std::string::npos && target.find(':') == target.npos;
@@ -69,7 +79,7 @@ Result<CallId> Core::Impl::call(AccountId account_id, const std::string& target,
     return fail(ErrorCode::InvalidArgument,
                 "call target \"" + target + "\" needs TLS, which the account does not use");
   }
-  Call& call = make_call(account_id, true);
+  Call& call = make_call(account_id, true, std::move(options));
   call.target = callee.uri() + callee.transport_param();
   if (!by_account) {
     // Neither our domain nor through a proxy: straight to the host (RFC 3261 §8.1.2).
@@ -131,9 +141,13 @@ Result<void> Core::Impl::reject(CallId id, int status, TimePoint now) {
   return rejected;
 }
 
-Result<void> Core::Impl::hang_up(CallId id, TimePoint now) {
+Result<void> Core::Impl::hang_up(CallId id, TimePoint now, std::optional<ReasonHeader> reason) {
   const auto call = require_call(id);
   if (!call) return tl::unexpected<Error>(call.error());
+  if (reason) {
+    if (auto ok = check_reason(*reason); !ok) return ok;
+    (*call)->reason_to_give = std::move(reason);
+  }
   end_call(**call, "hung up here", now);
   settle(now);
   return {};
@@ -183,7 +197,8 @@ void Core::Impl::set_state(Call& call, CallState state, int status, const std::s
   if (call.state == state && call.announced) return;
   call.state = state;
   call.announced = true;
-  emit(CallStateChanged{call.id, state, status, reason});
+  emit(CallStateChanged{call.id, state, status, reason,
+                        state == CallState::Ended ? call.end_cause : std::nullopt});
 }
 
 void Core::Impl::end_call(Call& call, const std::string& why, TimePoint now) {
@@ -269,7 +284,7 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   invite.target = call.target;
   invite.offer = wire::to_string(*call.open_offer);
   invite.flow = *flow;
-  invite.contact = dialog_contact_for(account, *flow);
+  invite.contact = call.hidden(dialog_contact_for(account, *flow));
   invite.timers.timeout = patience(call, *hop, now);
   call.session->answer_challenges(account.trusts(hop->address));
   remotes_changed_ = true;
@@ -370,7 +385,7 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
   sip::RefreshRequest refresh;
   refresh.method = method;
   refresh.flow = call.session->flow();
-  refresh.contact = dialog_contact_for(account, refresh.flow);
+  refresh.contact = call.hidden(dialog_contact_for(account, refresh.flow));
   if (call.wish.recovery) refresh.timers = account.recovery_timers();
   if (const auto limit = patience(call, refresh.flow.remote, now)) refresh.timers.timeout = limit;
   refresh.generation = call.generation;

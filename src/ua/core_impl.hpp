@@ -56,11 +56,12 @@ class Core::Impl {
   Result<void> register_account(AccountId id, TimePoint now);
   Result<void> unregister_account(AccountId id, TimePoint now);
   Result<void> push_wake(AccountId id, TimePoint now);
-  Result<CallId> call(AccountId account, const std::string& target, TimePoint now);
+  Result<CallId> call(AccountId account, const std::string& target, TimePoint now,
+                      CallOptions options = {});
   Result<void> ring(CallId id, TimePoint now);
   Result<void> answer(CallId id, TimePoint now);
   Result<void> reject(CallId id, int status, TimePoint now);
-  Result<void> hang_up(CallId id, TimePoint now);
+  Result<void> hang_up(CallId id, TimePoint now, std::optional<ReasonHeader> reason = {});
   Result<void> set_hold(CallId id, bool hold, TimePoint now);
   Result<void> progress(CallId id, int status, TimePoint now);
   Result<void> media_command(CallId id, media::MediaCommand command, TimePoint now);
@@ -191,7 +192,7 @@ class Core::Impl {
   void on_unreachable(const Endpoint& remote, TimePoint now);
 
   // core_calls.cpp
-  Call& make_call(AccountId account, bool outgoing);
+  Call& make_call(AccountId account, bool outgoing, CallOptions options = {});
   void make_session(Call& call);
   bool call_again(Call& call, const sip::Ended& ended, TimePoint now);
   void advance(Call& call, TimePoint now);
@@ -292,6 +293,13 @@ class Core::Impl {
   void forget_session(std::uint32_t number);
   void lose_on_network_change(Call& call, const std::string& what, TimePoint now);
 
+  // core_shaping.cpp
+  void shape_request(sip::Owner owner, wire::RequestDraft& draft);
+  void shape_response(sip::ServerTransactionId transaction, wire::ResponseDraft& draft);
+  void show_draft(SignallingMessage shown, wire::DraftHeaders& headers);
+  void show_arrived(const sip::TransactionEvent& event, TimePoint now);
+  std::vector<HeaderEdit> ask_hook(const SignallingMessage& message);
+
   // core_media.cpp
   void instruct(const Call& call, media::MediaCommand command);
   MediaPath open_media_path(Call& call, const mobility::Path& path);
@@ -361,6 +369,8 @@ class Core::Impl {
   std::deque<Output> outputs_;
   Counters counters_;  // Of the core itself; counters() adds the transaction layer's.
   LogLimiter garbage_log_;
+  LogLimiter hook_log_;
+  TimePoint last_input_{};  ///< Of the inputs that the hook may complain in.
   TimerQueue<Timer> timers_;
   sip::TransactionLayer transactions_;
   Listeners listeners_;

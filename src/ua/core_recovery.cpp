@@ -257,7 +257,8 @@ void Core::Impl::cancel_former(Call& call, TimePoint now) {
   const auto flow = flow_to(*call.path, hop_of(call.former->flow()), now);
   if (!flow) return;
   call.former_to_cancel = false;
-  call.former->move_flow(*flow, dialog_contact_for(*accounts_.at(call.account), *flow));
+  call.former->move_flow(*flow,
+                         call.hidden(dialog_contact_for(*accounts_.at(call.account), *flow)));
   call.former->abandon_pending(now);
   call.restart_at = now + kCancelWait;
   schedule(call, CallTimer::Refresh, *call.restart_at);
@@ -317,7 +318,7 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
     call.move_pending = true;
     return;
   }
-  call.session->move_flow(*flow, dialog_contact_for(account, *flow));
+  call.session->move_flow(*flow, call.hidden(dialog_contact_for(account, *flow)));
   if (old_is_dead && old != flow->listener) {
     if (call.session->prack_pending() && !call.session->refresh_pending()) {
       call.session->abandon_pending(now);

@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "ua/core_impl.hpp"
+#include "ua/incoming_headers.hpp"
 #include "wire/sip/builder.hpp"
 #include "wire/sip/headers.hpp"
 
@@ -162,11 +163,10 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
   IncomingCall incoming;
   incoming.call = call.id;
   incoming.account = account->id;
-  if (const auto from = wire::from_of(request)) {
-    incoming.from = std::string(from->uri.text);
-    incoming.from_display_name = from->display_name();
-  }
-  if (const auto to = wire::to_of(request)) incoming.to = std::string(to->uri.text);
+  // RFC 3325 §5: an identity is worth what the element that asserts it is.
+  read_caller(request,
+              account->config.trust_asserted_identity && account->trusts(event.flow.remote.address),
+              incoming);
   emit(std::move(incoming));
   touch(call.id);
 }

@@ -87,6 +87,7 @@ void Core::Impl::on_session_event(Call& call, const sip::SessionEvent& event, Ti
     if (recovery_ && recovery_->takes_part(call.id)) {
       progress(recovery_->call_given_up(call.id, ended->reason, now));
     }
+    call.end_cause = ended->cause;
     const bool ours = ended->by != sip::EndedBy::Peer && !call.end_reason.empty();
     if (!call_again(call, *ended, now) && !call_next_server(call, *ended, now)) {
       finish_call(call, ended->status, ours ? call.end_reason : ended->reason);

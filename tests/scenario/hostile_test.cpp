@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a stranger who knows the phone's address can make it do: nothing that its user did not ask
 // for, and nothing for long.
+#include "stranger.hpp"
 #include "world.hpp"
 
 namespace godwit::scenario {
@@ -8,72 +9,6 @@ namespace {
 
 using testing::parameter;
 using testing::uri_of;
-
-/// A host that sends what it likes to the phone.
-class Stranger {
- public:
-  explicit Stranger(World& world) : world_(world), host_(world.network.add_host("mallory")) {
-    const auto eth = host_.add_interface("eth0");
-    host_.add_address(eth, world.address(66));
-    host_.add_default_route(world.stage.family, eth, 100);
-    socket_ = *host_.bind({world.address(66), 5060}, 0,
-                          [this](testing::SocketId, const Endpoint&, const std::string& bytes) {
-                            if (auto message = SipText::parse(bytes)) seen.push_back(*message);
-                          });
-    target_ = world.sent_sip("REGISTER").back().source;
-  }
-
-  SipText request(const std::string& method, const std::string& call_id) {
-    SipText r = SipText::request(method, "sip:alice@" + target_.to_string());
-    const std::string here = Endpoint{world_.address(66), 5060}.to_string();
-    r.append("Via", "SIP/2.0/UDP " + here + ";rport;branch=z9hG4bK" + std::to_string(++branches_));
-    r.append("Max-Forwards", "70");
-    r.append("From", "<sip:mallory@" + here + ">;tag=m");
-    r.append("To", "<sip:alice@example.org>");
-    r.append("Call-ID", call_id);
-    r.append("CSeq", std::to_string(++cseq_) + " " + method);
-    r.append("Contact", "<sip:mallory@" + here + ">");
-    return r;
-  }
-  /// In the dialog that the phone's answer to the INVITE began.
-  SipText within(const SipText& answer, const std::string& method) {
-    SipText r = request(method, answer.first("Call-ID"));
-    r.set("To", answer.first("To"));
-    if (method == "ACK") r.set("CSeq", std::to_string(answer.cseq_number()) + " ACK");
-    return r;
-  }
-  static void put_sdp(SipText& message, const std::string& address) {
-    message.append("Content-Type", "application/sdp");
-    message.body = "v=0\r\no=- 1 1 IN IP4 " + address + "\r\ns=-\r\nc=IN IP4 " + address +
-                   "\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n";
-  }
-  void send(const SipText& message) {
-    ASSERT_FALSE(host_.send(socket_, target_, message.to_string()));
-  }
-  std::optional<SipText> last(int status) const {
-    for (auto it = seen.rbegin(); it != seen.rend(); ++it) {
-      if (it->status == status) return *it;
-    }
-    return std::nullopt;
-  }
-  std::optional<SipText> last(const std::string& method) const {
-    for (auto it = seen.rbegin(); it != seen.rend(); ++it) {
-      if (it->method == method) return *it;
-    }
-    return std::nullopt;
-  }
-  std::string address() const { return world_.address(66).to_string(); }
-
-  std::vector<SipText> seen;
-
- private:
-  World& world_;
-  testing::Host& host_;
-  testing::SocketId socket_;
-  Endpoint target_;
-  int branches_ = 0;
-  int cseq_ = 0;
-};
 
 TEST(HostileScenario, ARingingPhoneSendsNoAudioWhateverItsCallerOffers) {
   World world;
