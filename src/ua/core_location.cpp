@@ -346,7 +346,7 @@ void Core::Impl::on_rerouted(Call& call, const Located& located, TimePoint now) 
   flow.remote = next->endpoint;
   log_.info("ua", "call " + std::to_string(call.id.value()) + " goes on over " +
                       next->endpoint.to_string() + " of " + next->server_name);
-  call.session->move_flow(flow, accounts_.at(call.account)->contact(flow.local));
+  call.session->move_flow(flow, call.hidden(dialog_contact_for(*accounts_.at(call.account), flow)));
   call.wish.hold_changed = call.wish.hold_changed || reroute.wish.hold_changed;
   call.wish.recovery = call.wish.recovery || reroute.wish.recovery;
   remotes_changed_ = true;

@@ -119,7 +119,7 @@ bool Core::Impl::advance_subscription(OtherUsage& usage, TimePoint now) {
   const Account& account = *accounts_.at(usage.account);
   sip::SubscriptionMove move;
   move.flow = *flow;
-  move.contact = account.contact(flow->local);
+  move.contact = dialog_contact_for(account, *flow);
   if (usage.moved) move.timers = account.recovery_timers();
   move.generation = usage.generation;
   usage.moved = true;

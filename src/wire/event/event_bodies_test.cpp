@@ -3,6 +3,9 @@
 // The bodies of notifications: what they say, and what of a stranger's is refused.
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 #include "wire/event/dialog_info.hpp"
 #include "wire/event/message_summary.hpp"
 #include "wire/event/pidf.hpp"
@@ -145,19 +148,19 @@ TEST(DialogInfo, ReadsCallsAndTheirParties) {
 
 TEST(DialogInfo, RefusesWhatIsIncomplete) {
   const std::string space = "xmlns='urn:ietf:params:xml:ns:dialog-info'";
-  for (const std::string& document :
-       {"<dialog-info " + space + " version='x' state='full' entity='e'/>",
-        "<dialog-info " + space + " version='1' state='half' entity='e'/>",
-        "<dialog-info " + space + " version='1' state='full'/>",
-        "<dialog-info version='1' state='full' entity='e'/>",
-        "<dialog-info " + space +
-            " version='1' state='full' entity='e'><dialog><state>early</state></dialog>"
-            "</dialog-info>",
-        "<dialog-info " + space +
-            " version='1' state='full' entity='e'><dialog id='1'><state>odd</state></dialog>"
-            "</dialog-info>",
-        "<dialog-info " + space +
-            " version='1' state='full' entity='e'><dialog id='1'></dialog></dialog-info>"}) {
+  for (const std::string& document : std::vector<std::string>{
+           "<dialog-info " + space + " version='x' state='full' entity='e'/>",
+           "<dialog-info " + space + " version='1' state='half' entity='e'/>",
+           "<dialog-info " + space + " version='1' state='full'/>",
+           "<dialog-info version='1' state='full' entity='e'/>",
+           "<dialog-info " + space +
+               " version='1' state='full' entity='e'><dialog><state>early</state></dialog>"
+               "</dialog-info>",
+           "<dialog-info " + space +
+               " version='1' state='full' entity='e'><dialog id='1'><state>odd</state></dialog>"
+               "</dialog-info>",
+           "<dialog-info " + space +
+               " version='1' state='full' entity='e'><dialog id='1'></dialog></dialog-info>"}) {
     EXPECT_FALSE(parse_dialog_info(document)) << document;
   }
 }
