@@ -236,7 +236,6 @@ void Subscription::on_response(const ResponseArrived& event, TimePoint now) {
 
 void Subscription::on_accepted(const wire::Message& response, bool initial, TimePoint now) {
   transaction_timers_ = {};
-  failures_ = 0;
   if (stopping_) return;  // The NOTIFY that says terminated follows, or timer N.
   if (initial && !dialog_) {
     // RFC 6665 §4.4.1: it is the NOTIFY that creates the dialog; until then the 2xx tells where a

@@ -167,7 +167,7 @@ class Subscription {
   std::optional<Request> request_;
   std::chrono::seconds asked_expires_;
   std::optional<TimePoint> ends_at_;
-  int failures_ = 0;  ///< In a row, since the last NOTIFY or 2xx.
+  int failures_ = 0;  ///< In a row, since the last NOTIFY that said active or pending.
   TimerId refresh_;
   TimerId expiry_;
   TimerId timer_n_;

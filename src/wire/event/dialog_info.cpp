@@ -51,8 +51,9 @@ class Reader final : public XmlHandler {
     } else if (depth_ == 3) {
       party_ = name == "local" ? Party::Local : name == "remote" ? Party::Remote : Party::None;
     } else if (depth_ == 4 && in_dialog_ && name == "target") {
-      std::string& uri = this->uri();
-      if (party_ != Party::None && uri.empty()) uri = cut(element.attribute("uri").value_or(""));
+      std::string& party = uri();
+      if (party_ != Party::None && party.empty())
+        party = cut(element.attribute("uri").value_or(""));
     }
   }
   void on_end(const XmlName& name, std::string_view text) override {
