@@ -21,6 +21,13 @@ bool is_within_dialog(const wire::DraftHeaders& headers) {
   return parsed && parsed->tag();
 }
 
+/// Is the response with these headers one to a request within the call's dialog?
+bool is_in_dialog_of(const Call& call, const wire::DraftHeaders& headers) {
+  const sip::Dialog* dialog = call.session ? call.session->dialog() : nullptr;
+  const std::string* call_id = wire::find_header(headers, HeaderId::CallId);
+  return dialog != nullptr && call_id != nullptr && dialog->id.call_id == *call_id;
+}
+
 }  // namespace
 
 void Core::Impl::shape_request(sip::Owner sender, wire::RequestDraft& draft) {
@@ -68,9 +75,11 @@ void Core::Impl::shape_response(sip::ServerTransactionId transaction, wire::Resp
     if (space != std::string::npos) shown.method = cseq->substr(space + 1);
   }
   for (const auto& [id, call] : calls_) {
-    if (!transaction || !call->session || !call->session->owns(transaction)) continue;
+    const bool whose = transaction && call->session && call->session->owns(transaction);
+    if (!whose && !is_in_dialog_of(*call, draft.headers)) continue;
     shown.call = id;
     shown.account = call->account;
+    break;
   }
   show_draft(std::move(shown), draft.headers);
 }
