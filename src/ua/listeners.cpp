@@ -83,10 +83,14 @@ const Listener* Listeners::find(const mobility::Path& path, sip::Transport trans
 }
 
 bool Listeners::has_failed(const mobility::Path& path) const {
-  return std::any_of(listeners_.begin(), listeners_.end(), [&](const auto& entry) {
-    const Listener& listener = entry.second;
-    return listener.failed && listener.transport == sip::Transport::Udp && listener.path == path;
-  });
+  bool failed = false;
+  for (const auto& [id, listener] : listeners_) {
+    if (listener.transport != sip::Transport::Udp || listener.path != path || listener.dead)
+      continue;
+    if (!listener.failed) return false;
+    failed = true;
+  }
+  return failed;
 }
 
 std::optional<sip::Flow> Listeners::flow(ListenerId id, const Endpoint& remote) const {

@@ -63,7 +63,7 @@ class Listeners {
   const Listener* find(ListenerId id) const;
   /// The open one of this kind on `path`.
   const Listener* find(const mobility::Path& path, sip::Transport transport) const;
-  /// No UDP socket could be opened on `path`.
+  /// No UDP socket could be opened on `path`, and none is being opened.
   bool has_failed(const mobility::Path& path) const;
   /// A flow to `remote`, if the listener is open and alive.
   std::optional<sip::Flow> flow(ListenerId id, const Endpoint& remote) const;
