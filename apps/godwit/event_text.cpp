@@ -5,6 +5,7 @@
 
 #include <variant>
 
+#include "base/json_writer.hpp"
 #include "settings.hpp"
 
 namespace godwit::app {

@@ -59,25 +59,12 @@ enum class ExtensionUse : std::uint8_t {
   Required,   ///< Insisted on.
 };
 
-/// What is done with a 3xx answer to a call of ours.
-enum class RedirectPolicy : std::uint8_t {
-  Follow,  ///< The Contacts are called, best first; the application is told.
-  Ask,     ///< The application is told, and chooses: follow_redirect() or hang_up().
-  Refuse,  ///< The call ends with the 3xx.
-};
-
 /// How an account's calls are set up and kept.
 struct CallPolicy {
   /// 100rel (RFC 3262): provisional responses that do not get lost. Supported: early media goes out
   /// reliably to a peer that can; Required: all provisional responses do, and a peer without it
   /// gets 421, or refuses our call with 420.
   ExtensionUse reliable_provisional = ExtensionUse::Supported;
-  /// Session timers (RFC 4028): a call whose peer has vanished ends. Required: also with a peer
-  /// that does not know them; then we alone ask, every half interval, whether it is still there.
-  ExtensionUse session_timer = ExtensionUse::Supported;
-  std::chrono::seconds session_expires{1800};    ///< Asked for; 90 s to 1 day.
-  std::chrono::seconds min_session_expires{90};  ///< Less is refused; 90 s to session_expires.
-  RedirectPolicy redirect = RedirectPolicy::Follow;
 };
 
 /// SIP Outbound (RFC 5626): the registrar keeps the flow that we registered over as the way to us.

@@ -50,7 +50,7 @@ CoreDriver::CoreDriver(UserAgentConfig config, EventHandler on_event, LogHandler
       dns_(loop_, config.dns_servers),
       resolver_(loop_),
       buffers_(kBatch, kDatagramSize),
-      streams_(loop_, log_, kSignalling,
+      streams_(loop_, log_, sip_dscp_,
                [this] {
                  note_suspend(io::now());
                  settle();

@@ -136,13 +136,6 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
     account->first_hop = *proxy;
     account->route_set.push_back("<" + proxy->domain_uri() + proxy->transport_param() + ";lr>");
   }
-  const CallPolicy& calls = config.calls;
-  if (calls.min_session_expires < std::chrono::seconds(90) ||
-      calls.session_expires < calls.min_session_expires ||
-      calls.session_expires > std::chrono::hours(24)) {
-    return fail(ErrorCode::InvalidArgument,
-                "session_expires is from min_session_expires (90 s or more, RFC 4028 §4) to a day");
-  }
   SipAddress& hop = account->first_hop;
   // RFC 3261 §26.2.2: what is sips is reached over TLS.
   const bool secure = hop.sips || aor->sips;
