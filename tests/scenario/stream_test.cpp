@@ -38,8 +38,8 @@ TEST_P(OverStreams, RegistersCallsAndIsCalledOnOneConnection) {
   const auto registers = world.sent_sip("REGISTER");
   EXPECT_EQ(registers.size(), 2U) << "a challenge, and nothing is sent twice";
   const std::string name = sip::to_string(GetParam().transport);
-  EXPECT_NE(registers[0].message.first("Via")->find("SIP/2.0/" + name + " "), std::string::npos);
-  EXPECT_NE(registers[0].message.first("Contact")->find(
+  EXPECT_NE(registers[0].message.first("Via").find("SIP/2.0/" + name + " "), std::string::npos);
+  EXPECT_NE(registers[0].message.first("Contact").find(
                 GetParam().transport == Transport::Tls ? ";transport=tls" : ";transport=tcp"),
             std::string::npos);
   EXPECT_EQ(world.sent_sip("INVITE").size(), 1U);
@@ -278,7 +278,7 @@ TEST(StreamScenario, ALargeRequestTakesTcpWhereTheServerHasItAndUdpElsewhere) {
     const auto invites = world.sent_sip("INVITE");
     ASSERT_FALSE(invites.empty());
     const std::string name = has_tcp ? "SIP/2.0/TCP " : "SIP/2.0/UDP ";
-    EXPECT_NE(invites.back().message.first("Via")->find(name), std::string::npos);
+    EXPECT_NE(invites.back().message.first("Via").find(name), std::string::npos);
     EXPECT_EQ(world.server.stream_messages() > before, has_tcp);
     ASSERT_TRUE(world.phone.ended(world.call_id())) << "404";
     EXPECT_EQ(world.phone.ended(world.call_id())->status, 404);
