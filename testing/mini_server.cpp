@@ -680,14 +680,13 @@ bool MiniServer::authenticated(const Arrival& arrival, const SipText& request,
 bool MiniServer::is_own_host(const std::string& uri) const {
   const auto parts = parse_uri(uri);
   if (!parts) return false;
-  const std::uint16_t port = parts->port != 0 ? parts->port : 5060;
   const auto address = IpAddress::parse(parts->host);
   for (const Endpoint& local : config_.locals) {
-    if (address && *address == local.address && port == local.port) return true;
-    // A name without a port means the domain, whatever port we listen on.
-    if (!address && (parts->port == 0 || parts->port == local.port) &&
-        std::find(config_.domains.begin(), config_.domains.end(), parts->host) !=
-            config_.domains.end()) {
+    // Without a port the host is meant, whatever port we listen on.
+    if (parts->port != 0 && parts->port != local.port) continue;
+    if (address && *address == local.address) return true;
+    if (!address && std::find(config_.domains.begin(), config_.domains.end(), parts->host) !=
+                        config_.domains.end()) {
       return true;
     }
   }

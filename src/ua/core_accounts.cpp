@@ -242,14 +242,17 @@ void Core::Impl::drain(Account& account, TimePoint now) {
   }
 }
 
-void Core::Impl::rewrite_contact(Account& account, const sip::RegistrationStatus& status,
+bool Core::Impl::rewrite_contact(Account& account, const sip::RegistrationStatus& status,
                                  TimePoint now) {
   sip::Registration& registration = *account.registration;
-  if (!status.mapped || !registration.flow() || registration.in_flight()) return;
+  if (!status.mapped || !registration.flow() || registration.in_flight()) return false;
   // With Outbound the flow itself is the way to us, whatever the Contact says (RFC 5626 §5.3).
-  if (registration.grant().outbound) return;
+  if (registration.grant().outbound) return false;
   const sip::Flow flow = *registration.flow();
-  if (!account.learn_mapping(flow.local, *status.mapped)) return;
+  // A multipath connection is seen at the address that it began on, which may be long gone.
+  const Stream* stream = streams_.find(flow.listener);
+  if (stream != nullptr && stream->info.multipath) return false;
+  if (!account.learn_mapping(flow.local, *status.mapped)) return false;
   log_.info("ua", "the registrar of " + account.config.aor + " sees " + flow.local.to_string() +
                       " as " + status.mapped->to_string());
   sip::RegistrationMove move;
@@ -260,6 +263,7 @@ void Core::Impl::rewrite_contact(Account& account, const sip::RegistrationStatus
     warn("account " + account.config.aor + " could not register as " + move.contact + ": " +
          moved.error().detail);
   }
+  return true;
 }
 
 }  // namespace godwit::ua

@@ -64,8 +64,7 @@ bool Core::Impl::begin_substitute(Call& call, const std::string& why, TimePoint 
   const MediaPath* media = call.next_media ? &*call.next_media
                            : call.media    ? &*call.media
                                            : nullptr;
-  const auto flow =
-      listeners_.flow(listeners_.ensure(*call.path, judge_.generation()), *account.server);
+  const auto flow = flow_to(*call.path, account.hop(), now);
   if (target.empty() || media == nullptr || !media->rtp || !flow) return false;
 
   Substitute substitute;

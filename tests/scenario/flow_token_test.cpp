@@ -46,25 +46,6 @@ TEST(FlowTokenScenario, AnOutgoingCallIsReplacedAndGoesOn) {
                               seconds(2)));
 }
 
-TEST(FlowTokenScenario, AnIncomingCallIsReplacedAndTheNextMoveTakesThatOneAlong) {
-  World world(edge_stage());
-  world.peer_calls();
-  const TimePoint moved = world.now();
-  world.move_to_lte();
-  world.run_for(seconds(4));
-  EXPECT_EQ(replacing(world, moved), 1U);
-  world.expect_audio(world.lte_address());
-  const TimePoint back = world.now();
-  world.move_to_wifi();
-  world.run_for(seconds(4));
-  EXPECT_EQ(replacing(world, back), 1U) << "the new dialog's token died too";
-  EXPECT_TRUE(world.confirmed());
-  world.expect_audio(world.wifi_address());
-  world.peer.bye();
-  EXPECT_TRUE(
-      world.run_until([&] { return world.phone.ended(world.call_id()).has_value(); }, seconds(2)));
-}
-
 TEST(FlowTokenScenario, HoldStaysHoldInTheNewDialog) {
   World world(edge_stage());
   world.call_peer();

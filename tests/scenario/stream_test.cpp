@@ -212,6 +212,7 @@ TEST(StreamScenario, TheNameOfTheServerIsVerifiedAgainAfterAChange) {
   ASSERT_EQ(world.phone.registration(*added), RegistrationState::Registered);
   ASSERT_TRUE(world.phone.call(*added, "sip:bob@example.org"));
   ASSERT_TRUE(world.run_until([&] { return world.confirmed(); }, seconds(5)));
+  world.run_for(seconds(1));
   // Whoever answers at that address now has another certificate: neither the registration nor the
   // call may go there.
   world.server.stop_listening_streams();
@@ -349,7 +350,10 @@ TEST_F(StreamListener, AnswersOnTheConnectionAndPings) {
   send(client, options() + "\r\n\r\n");
   world_.run_for(seconds(1));
   EXPECT_NE(client->received.find("SIP/2.0 200 OK"), std::string::npos);
-  EXPECT_EQ(client->received.substr(client->received.size() - 6), "\r\n\r\n\r\n") << "the pong";
+  // The pong may overtake the answer, which leaves at the end of the input.
+  EXPECT_TRUE(client->received.starts_with("\r\nSIP/2.0 ") ||
+              client->received.ends_with("\r\n\r\n\r\n"))
+      << client->received;
   // Where there is a listener, the Contact names it.
   EXPECT_NE(world_.server.contacts("alice")[0].find(":5070;transport=tcp"), std::string::npos);
 }

@@ -168,7 +168,7 @@ TEST(SubscriptionScenario, AnActiveOneMovesWithTheAddress) {
   world.move_to_lte();
   world.run_for(seconds(2));
   ASSERT_EQ(world.subscribes().size(), 2U);
-  const auto& moved = world.subscribes()[1].message;
+  const auto moved = world.subscribes()[1].message;
   EXPECT_TRUE(testing::parameter(moved.first("To"), "tag")) << "within the dialog";
   EXPECT_EQ(moved.first("Call-ID"), world.subscribes()[0].message.first("Call-ID"));
   EXPECT_NE(testing::uri_of(moved.first("Contact")).find(world.lte_address().to_uri_host()),

@@ -97,6 +97,7 @@ MiniServerConfig World::server_config() const {
   MiniServerConfig config = stage.server;
   config.locals = {server_endpoint()};
   config.domains.push_back("example.org");
+  config.domains.push_back("sip.example.org");
   if (stage.digest) config.users = {{"alice", "wonderland"}, {"bob", "builder"}};
   return config;
 }
