@@ -289,7 +289,7 @@ require_certificate = no
                             "FOLDER": str(folder), "HOST": self.host, **more}.items():
             config = config.replace(f"@{name}@", value)
         if domain:
-            config = config.replace("loadmodule", f'alias="{domain}"\nloadmodule', 1)
+            config = config.replace("fork=yes\n", f'fork=yes\nalias="{domain}"\n', 1)
         (folder / "kamailio.cfg").write_text(config, encoding="utf-8")
         # -DD: in the foreground, children and all, so that ending this process ends them.
         super().__init__(test, [*launcher, "/usr/sbin/kamailio", "-DD", "-E", "-f",

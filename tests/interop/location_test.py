@@ -69,8 +69,8 @@ class LocationTest(unittest.TestCase):
 
     def setUp(self):
         self.dns = DnsServer(self)
-        self.first = Kamailio(self, DOMAIN)
-        self.second = Kamailio(self, DOMAIN)
+        self.first = Kamailio(self, domain=DOMAIN)
+        self.second = Kamailio(self, domain=DOMAIN)
         self.dns.add(DOMAIN, NAPTR, struct.pack(">HH", 10, 10) + text("s") + text("SIP+D2U") + text("")
                      + wire_name(f"_sip._udp.{DOMAIN}"))
         for priority, name, server in ((10, "a", self.first), (20, "b", self.second)):

@@ -5,6 +5,7 @@ that lie, stall or talk something else. The phone must go on serving the others.
 import contextlib
 import socket
 import ssl
+import time
 import unittest
 
 from harness import LIMIT, Certificates, Phone, address, main, note
@@ -23,7 +24,15 @@ class StreamTest(unittest.TestCase):
                            "5061", "--tls-certificate", certificate, "--tls-key", key)
 
     def connect(self, port=5060):
-        stream = socket.create_connection((self.host, port), LIMIT, (address(), 0))
+        deadline = time.monotonic() + LIMIT
+        while True:
+            try:  # The phone may still be opening the port.
+                stream = socket.create_connection((self.host, port), LIMIT, (address(), 0))
+                break
+            except ConnectionRefusedError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
         self.addCleanup(stream.close)
         return stream
 
