@@ -56,8 +56,8 @@ struct OptionsResult {
 };
 
 enum class DtmfMethod : std::uint8_t {
-  Auto,  ///< RTP events if the peer has agreed to them, else INFO.
-  Rtp,   ///< RFC 4733 telephone-event.
+  Auto,  ///< INFO, for RTP events are not sent yet.
+  Rtp,   ///< RFC 4733 telephone-event: Unsupported so far.
   Info,  ///< INFO with application/dtmf-relay.
 };
 const char* to_string(DtmfMethod method);
