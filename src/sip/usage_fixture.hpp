@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -268,7 +269,8 @@ class World {
 
   std::vector<std::unique_ptr<Party>> parties;
   TimePoint now = TimePoint{} + seconds(1000);
-  std::vector<std::pair<std::string, wire::Message>> messages;  ///< All that travelled.
+  std::deque<std::pair<std::string, wire::Message>>
+      messages;  ///< A deque: tests hold on to them.  ///< All that travelled.
 
   std::vector<const wire::Message*> all(const std::string& sender, const std::string& what) const {
     std::vector<const wire::Message*> found;
