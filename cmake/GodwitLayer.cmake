@@ -57,5 +57,5 @@ function(godwit_test name)
   # What a test tests is optimised as the preset says; its own code compiles in half the time without.
   target_compile_options(${name} PRIVATE -O0)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT 120)
+  set_tests_properties(${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT 600)
 endfunction()

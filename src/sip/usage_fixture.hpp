@@ -269,8 +269,8 @@ class World {
 
   std::vector<std::unique_ptr<Party>> parties;
   TimePoint now = TimePoint{} + seconds(1000);
-  std::deque<std::pair<std::string, wire::Message>>
-      messages;  ///< A deque: tests hold on to them.  ///< All that travelled.
+  /// All that travelled; a deque, for tests hold on to them.
+  std::deque<std::pair<std::string, wire::Message>> messages;
 
   std::vector<const wire::Message*> all(const std::string& sender, const std::string& what) const {
     std::vector<const wire::Message*> found;
