@@ -229,7 +229,7 @@ void Core::Impl::drain(Account& account, TimePoint now) {
       changed.push = grant.push;
     }
     emit(std::move(changed));
-    if (registered) rewrite_contact(account, *status, now);
+    if (registered) rewrite_contact(account, status->mapped, status->generation, now);
     const bool final_answer = status->state == RegistrationState::Registered ||
                               status->state == RegistrationState::Failed;
     if (!recovery_ || !final_answer || status->generation != recovery_->generation()) continue;
@@ -242,23 +242,23 @@ void Core::Impl::drain(Account& account, TimePoint now) {
   }
 }
 
-bool Core::Impl::rewrite_contact(Account& account, const sip::RegistrationStatus& status,
-                                 TimePoint now) {
+bool Core::Impl::rewrite_contact(Account& account, const std::optional<Endpoint>& seen,
+                                 Generation generation, TimePoint now) {
   sip::Registration& registration = *account.registration;
-  if (!status.mapped || !registration.flow() || registration.in_flight()) return false;
+  if (!seen || !registration.flow() || registration.in_flight()) return false;
   // With Outbound the flow itself is the way to us, whatever the Contact says (RFC 5626 §5.3).
   if (registration.grant().outbound) return false;
   const sip::Flow flow = *registration.flow();
   // A multipath connection is seen at the address that it began on, which may be long gone.
   const Stream* stream = streams_.find(flow.listener);
   if (stream != nullptr && stream->info.multipath) return false;
-  if (!account.learn_mapping(flow.local, *status.mapped)) return false;
+  if (!account.learn_mapping(flow.local, *seen)) return false;
   log_.info("ua", "the registrar of " + account.config.aor + " sees " + flow.local.to_string() +
-                      " as " + status.mapped->to_string());
+                      " as " + seen->to_string());
   sip::RegistrationMove move;
   move.flow = flow;
   move.contact = contact_for(account, flow);
-  move.generation = status.generation;
+  move.generation = generation;
   if (const auto moved = registration.move(move, now); !moved) {
     warn("account " + account.config.aor + " could not register as " + move.contact + ": " +
          moved.error().detail);

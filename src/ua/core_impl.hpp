@@ -153,7 +153,9 @@ class Core::Impl {
   void place_account(Account& account, TimePoint now);
   void stop_registration(Account& account, TimePoint now);
   void drain(Account& account, TimePoint now);
-  bool rewrite_contact(Account& account, const sip::RegistrationStatus& status, TimePoint now);
+  /// The registrar sees us at `seen`: registers that as our Contact, if it is to be told.
+  bool rewrite_contact(Account& account, const std::optional<Endpoint>& seen, Generation generation,
+                       TimePoint now);
   bool has_lost_connection(const Account& account) const;
   bool may_reconnect(Account& account, TimePoint now);
   void on_no_connection(Account& account, const std::string& why, TimePoint now);

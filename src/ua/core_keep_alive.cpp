@@ -62,11 +62,8 @@ void Core::Impl::on_stun(ListenerId listener, const Endpoint& remote, const std:
       case StunKeepAlive::Answer::Moved:
         log_.info("ua", "account " + account->config.aor + " is seen at " +
                             message->mapped->to_string() + " now: registering again");
-        {
-          sip::RegistrationStatus seen;
-          seen.mapped = message->mapped;
-          seen.generation = account->generation;
-          if (!rewrite_contact(*account, seen, now)) (void)account->registration->refresh(now);
+        if (!rewrite_contact(*account, message->mapped, account->generation, now)) {
+          (void)account->registration->refresh(now);
         }
         touch(id);
         break;

@@ -5,18 +5,15 @@ Runs in a network namespace of its own, as baresip does not use loopback address
 """
 
 import json
-import math
 import pathlib
 import shutil
 import socket
-import struct
 import tempfile
 import threading
 import unittest
-import wave
 
 from harness import (LIMIT, Kamailio, Phone, Process, address, enter_namespace, main, note,
-                     version_of)
+                     version_of, write_tone)
 
 MODULES = "/usr/lib/baresip/modules"
 
@@ -28,12 +25,7 @@ class Baresip(Process):
         self.host = address()
         folder = pathlib.Path(tempfile.mkdtemp(prefix="godwit-baresip-"))
         test.addCleanup(shutil.rmtree, folder, ignore_errors=True)
-        with wave.open(str(folder / "tone.wav"), "wb") as sound:
-            sound.setnchannels(1)
-            sound.setsampwidth(2)
-            sound.setframerate(8000)
-            sound.writeframes(b"".join(struct.pack("<h", int(8000 * math.sin(0.5 * i)))
-                                       for i in range(8000 * 60)))
+        write_tone(folder / "tone.wav")
         (folder / "config").write_text(f"""
 poll_method epoll
 sip_listen {self.host}:5060

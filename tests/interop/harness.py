@@ -6,17 +6,20 @@ several can run at once with the usual ports. Every process started is ended by 
 """
 
 import json
+import math
 import os
 import pathlib
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import unittest
+import wave
 
 GODWIT = os.environ.get("GODWIT", "build/release/apps/godwit/godwit")
 HERE = pathlib.Path(__file__).resolve().parent
@@ -319,6 +322,16 @@ def wait_for_sip(host, process, limit=LIMIT):
                 if process.child.poll() is not None:
                     break
     raise AssertionError(f"{process.name} does not answer:\n" + "\n".join(process.errors[-15:]))
+
+
+def write_tone(path):
+    """A minute of a tone, for programs that have no microphone here."""
+    with wave.open(str(path), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(b"".join(struct.pack("<h", int(8000 * math.sin(0.5 * i)))
+                                   for i in range(8000 * 60)))
 
 
 def version_of(*command):

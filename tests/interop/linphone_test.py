@@ -5,18 +5,16 @@ change, hang up.
 Runs in a network namespace of its own, as linphone binds to every address of its machine.
 """
 
-import math
 import os
 import pathlib
 import shutil
-import struct
 import subprocess
 import tempfile
 import time
 import unittest
-import wave
 
-from harness import (LIMIT, Kamailio, Phone, Process, address, enter_namespace, main, note, version_of)
+from harness import (LIMIT, Kamailio, Phone, Process, address, enter_namespace, main, note, version_of,
+                     write_tone)
 
 
 class Linphone(Process):
@@ -29,12 +27,7 @@ class Linphone(Process):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="godwit-linphone-"))
         test.addCleanup(shutil.rmtree, folder, ignore_errors=True)
         (folder / ".local/share/linphone").mkdir(parents=True)
-        with wave.open(str(folder / "tone.wav"), "wb") as sound:
-            sound.setnchannels(1)
-            sound.setsampwidth(2)
-            sound.setframerate(8000)
-            sound.writeframes(b"".join(struct.pack("<h", int(8000 * math.sin(0.5 * i)))
-                                       for i in range(8000 * 60)))
+        write_tone(folder / "tone.wav")
         account = f"""
 [proxy_0]
 reg_proxy=<sip:{server.host}>
