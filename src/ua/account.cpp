@@ -204,6 +204,12 @@ sip::TransactionTimers Account::recovery_timers() const {
   return timers;
 }
 
+void Account::take_server(const sip::Target& target) {
+  server = target.endpoint;
+  transport = target.transport;
+  round_trip.reset();
+}
+
 Hop Account::hop() const {
   Hop hop{transport, server.value_or(Endpoint{}), {}};
   // RFC 5922 §4: the certificate must be for the domain that we were told, not for what the name

@@ -75,6 +75,8 @@ struct Account {
   const sip::Target* current_target() const;
   /// Is this the server that our credentials are for?
   bool trusts(const IpAddress& address) const;
+  /// Makes it the server. What was measured of another one says nothing about it.
+  void take_server(const sip::Target& target);
   /// Where its requests go, once `server` is known.
   Hop hop() const;
   /// "sip:alice@192.0.2.7:5060;transport=tcp", for REGISTER on that transport: with the address

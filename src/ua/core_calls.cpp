@@ -284,7 +284,7 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   invite.target = call.target;
   invite.offer = wire::to_string(*call.open_offer);
   invite.flow = *flow;
-  invite.contact = call.hidden(dialog_contact_for(account, *flow));
+  invite.contact = dialog_contact_for(call, *flow);
   invite.timers.timeout = patience(call, *hop, now);
   call.session->answer_challenges(account.trusts(hop->address));
   remotes_changed_ = true;
@@ -385,7 +385,7 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
   sip::RefreshRequest refresh;
   refresh.method = method;
   refresh.flow = call.session->flow();
-  refresh.contact = call.hidden(dialog_contact_for(account, refresh.flow));
+  refresh.contact = dialog_contact_for(call, refresh.flow);
   if (call.wish.recovery) refresh.timers = account.recovery_timers();
   if (const auto limit = patience(call, refresh.flow.remote, now)) refresh.timers.timeout = limit;
   refresh.generation = call.generation;

@@ -133,7 +133,7 @@ void Core::Impl::tell_early_target(Call& call, TimePoint now) {
   sip::RefreshRequest refresh;
   refresh.method = wire::Method::Update;
   refresh.flow = call.session->flow();
-  refresh.contact = dialog_contact_for(account, refresh.flow);
+  refresh.contact = dialog_contact_for(call, refresh.flow);
   refresh.timers = account.recovery_timers();
   refresh.generation = call.generation;
   call.early_update = call.session->refresh(std::move(refresh), now).has_value();

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The inside of Core, spread over several files by subject: core.cpp (inputs, the loop that settles
-// them), core_accounts.cpp, core_location.cpp (servers found and given up), core_calls.cpp
-// (commands), core_sessions.cpp (events of SIP sessions), core_requests.cpp (requests outside
-// dialogs), core_usages.cpp and core_messages.cpp (what accounts do besides), core_dtmf.cpp,
-// core_media.cpp, core_recovery.cpp (a plan becomes SIP and SDP), core_replaces.cpp (a new dialog
-// for a call). Not included outside ua.
+// them), core_accounts.cpp, core_location.cpp (servers found and given up), core_streams.cpp and
+// core_keep_alive.cpp, core_calls.cpp (commands), core_early.cpp and core_sessions.cpp (events of
+// SIP sessions), core_requests.cpp (requests outside dialogs), core_shaping.cpp (what applications
+// add), core_usages.cpp, core_messages.cpp, core_subscriptions.cpp and core_publications.cpp (what
+// accounts do besides), core_dtmf.cpp, core_media.cpp, core_recovery.cpp (a plan becomes SIP and
+// SDP), core_replaces.cpp (a new dialog for a call); core_api.cpp is Core itself. Not included
+// outside ua.
 //
 // How it moves: every input changes state and marks what it touched; settle() then brings each
 // touched account and call forward as far as the state allows (advance()), which is idempotent.
@@ -232,6 +234,9 @@ class Core::Impl {
   bool needs_no_transaction(const sip::Flow& flow, const wire::Message& request);
   std::optional<int> invite_refusal(const sip::Flow& flow, const wire::Message& request);
   void refuse(const sip::RequestArrived& event, int status, TimePoint now);
+  /// With those headers and Server; without a transaction if the request has none.
+  void respond(const sip::RequestArrived& event, int status, wire::DraftHeaders headers,
+               TimePoint now);
   Account* account_for(const wire::Message& request);
 
   // core_usages.cpp
@@ -273,7 +278,6 @@ class Core::Impl {
   std::optional<int> objection_to_message(const wire::Message& message) const;
   void emit_message(AccountId account, CallId call, const wire::Message& message);
   void on_message(const sip::RequestArrived& event, TimePoint now);
-  void answer_plainly(const sip::RequestArrived& event, int status, TimePoint now);
   void on_in_dialog_request(Call& call, const sip::InDialogRequest& request, TimePoint now);
 
   // core_dtmf.cpp
@@ -353,6 +357,8 @@ class Core::Impl {
   std::string contact_for(const Account& account, const sip::Flow& flow) const;
   Endpoint reachable_at(const sip::Flow& flow) const;
   std::string dialog_contact_for(const Account& account, const sip::Flow& flow) const;
+  /// As the call's user wants to be seen.
+  std::string dialog_contact_for(const Call& call, const sip::Flow& flow) const;
   /// Where the requests of a call's dialog go.
   Hop hop_of(const Call& call) const;
   /// Nothing can leave on it any more, and nothing can take its place: its address is gone.

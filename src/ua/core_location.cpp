@@ -121,9 +121,7 @@ void Core::Impl::on_located(Account& account, const Located& located, TimePoint 
   account.targets = located.targets;
   account.fresh_until = located.fresh_until;
   if (!account.server) {
-    const sip::Target& best = *best_target(account.targets, now);
-    account.server = best.endpoint;
-    account.transport = best.transport;
+    account.take_server(*best_target(account.targets, now));
   } else if (account.current_target() == nullptr) {
     log_.info("ua", "the server " + account.server->to_string() + " of account " +
                         account.config.aor + " is no longer one of " + account.first_hop.host);
@@ -158,12 +156,10 @@ bool Core::Impl::take_reachable_server(Account& account) {
   if (reachable(*account.server)) return false;
   for (const sip::Target& target : account.targets) {
     if (!reachable(target.endpoint)) continue;
-    account.server = target.endpoint;
-    account.transport = target.transport;
+    account.take_server(target);
     account.suspended = false;
     account.move_pending = account.wants_registration;
     account.generation = judge_.generation();
-    account.round_trip.reset();
     remotes_changed_ = true;
     return true;
   }
@@ -200,9 +196,7 @@ std::optional<Duration> Core::Impl::patience(const Call& call, const Endpoint& s
 }
 
 void Core::Impl::use_server(Account& account, const sip::Target& target) {
-  account.server = target.endpoint;
-  account.transport = target.transport;
-  account.round_trip.reset();
+  account.take_server(target);
   account.wait_for_answer = false;
   account.path = mobility::choose_path(judge_.current(), target.endpoint.address, path_policy());
   account.move_pending = account.path && account.wants_registration;
@@ -346,7 +340,7 @@ void Core::Impl::on_rerouted(Call& call, const Located& located, TimePoint now) 
   flow.remote = next->endpoint;
   log_.info("ua", "call " + std::to_string(call.id.value()) + " goes on over " +
                       next->endpoint.to_string() + " of " + next->server_name);
-  call.session->move_flow(flow, call.hidden(dialog_contact_for(*accounts_.at(call.account), flow)));
+  call.session->move_flow(flow, dialog_contact_for(call, flow));
   call.wish.hold_changed = call.wish.hold_changed || reroute.wish.hold_changed;
   call.wish.recovery = call.wish.recovery || reroute.wish.recovery;
   remotes_changed_ = true;

@@ -205,17 +205,8 @@ void Core::Impl::on_message(const sip::RequestArrived& event, TimePoint now) {
   if (shutting_down_) return refuse(event, 480, now);
   if (const auto status = objection_to_message(message)) return refuse(event, *status, now);
   // RFC 3428 §7: 200 says that the user has it; without a Contact and a body.
-  answer_plainly(event, 200, now);
+  respond(event, 200, {}, now);
   emit_message(account->id, {}, message);
-}
-
-void Core::Impl::answer_plainly(const sip::RequestArrived& event, int status, TimePoint now) {
-  const std::string tag = random_.token(12);
-  wire::ResponseDraft response = wire::make_response(*event.request, status, {.to_tag = tag});
-  response.headers.emplace_back(wire::HeaderId::Server, config_.user_agent);
-  if (const auto sent = transactions_.respond(event.transaction, response, "", now); !sent) {
-    log_.debug("ua", "an answer was not sent: " + sent.error().detail);
-  }
 }
 
 void Core::Impl::on_in_dialog_request(Call& call, const sip::InDialogRequest& request,

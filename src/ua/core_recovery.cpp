@@ -257,8 +257,7 @@ void Core::Impl::cancel_former(Call& call, TimePoint now) {
   const auto flow = flow_to(*call.path, hop_of(call.former->flow()), now);
   if (!flow) return;
   call.former_to_cancel = false;
-  call.former->move_flow(*flow,
-                         call.hidden(dialog_contact_for(*accounts_.at(call.account), *flow)));
+  call.former->move_flow(*flow, dialog_contact_for(call, *flow));
   call.former->abandon_pending(now);
   call.restart_at = now + kCancelWait;
   schedule(call, CallTimer::Refresh, *call.restart_at);
@@ -312,13 +311,12 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
   call.moving_since.reset();
   const sip::ListenerId old = call.session->flow().listener;
   const bool old_is_dead = is_dead(call.session->flow());
-  const Account& account = *accounts_.at(call.account);
   // While the old flow works, what is pending there stays; the refresh waits for its end.
   if (!old_is_dead && call.session->refresh_pending()) {
     call.move_pending = true;
     return;
   }
-  call.session->move_flow(*flow, call.hidden(dialog_contact_for(account, *flow)));
+  call.session->move_flow(*flow, dialog_contact_for(call, *flow));
   if (old_is_dead && old != flow->listener) {
     if (call.session->prack_pending() && !call.session->refresh_pending()) {
       call.session->abandon_pending(now);

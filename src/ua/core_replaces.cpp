@@ -88,7 +88,7 @@ bool Core::Impl::begin_substitute(Call& call, const std::string& why, TimePoint 
   invite.target = target;
   invite.offer = wire::to_string(substitute.offer);
   invite.flow = *flow;
-  invite.contact = call.hidden(dialog_contact_for(account, *flow));
+  invite.contact = dialog_contact_for(call, *flow);
   // RFC 3891 §3: the tags as the peer has them, its own as to-tag.
   invite.replaces =
       dialog->id.call_id + ";to-tag=" + dialog->id.remote_tag + ";from-tag=" + dialog->id.local_tag;

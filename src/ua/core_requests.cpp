@@ -51,6 +51,11 @@ void Core::Impl::refuse(const sip::RequestArrived& event, int status, TimePoint 
   if (status == 405 || status == 200) headers.emplace_back(wire::HeaderId::Allow, kAllow);
   if (status == 200) headers.emplace_back(wire::HeaderId::Accept, "application/sdp");
   if (status == 489) headers.emplace_back("Allow-Events", "");
+  respond(event, status, std::move(headers), now);
+}
+
+void Core::Impl::respond(const sip::RequestArrived& event, int status, wire::DraftHeaders headers,
+                         TimePoint now) {
   headers.emplace_back(wire::HeaderId::Server, config_.user_agent);
   Result<void> sent;
   if (event.transaction) {
@@ -62,7 +67,7 @@ void Core::Impl::refuse(const sip::RequestArrived& event, int status, TimePoint 
   } else {
     sent = transactions_.respond_statelessly(event, status, std::move(headers));
   }
-  if (!sent) log_.debug("ua", "a refusal was not sent: " + sent.error().detail);
+  if (!sent) log_.debug("ua", "an answer was not sent: " + sent.error().detail);
 }
 
 void Core::Impl::on_request(const sip::RequestArrived& event, TimePoint now) {
@@ -143,7 +148,7 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
   call.started = true;
   call.origin.address = path.local;
   call.session->answer_challenges(account->trusts(event.flow.remote.address));
-  call.session->incoming(event, dialog_contact_for(*account, event.flow), now);
+  call.session->incoming(event, dialog_contact_for(call, event.flow), now);
   outputs_.push_back(CreateMedia{call.id});
   remotes_changed_ = true;
   drain(call, now);

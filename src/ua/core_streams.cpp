@@ -9,6 +9,14 @@
 #include "wire/sip/message.hpp"
 
 namespace godwit::ua {
+namespace {
+
+std::string no_connection(const Hop& hop, const std::string& why) {
+  return std::string("no ") + to_string(hop.transport) + " connection to " +
+         hop.remote.to_string() + ": " + why;
+}
+
+}  // namespace
 
 std::optional<sip::Flow> Core::Impl::flow_to(const mobility::Path& path, const Hop& hop,
                                              TimePoint now) {
@@ -27,8 +35,7 @@ std::optional<std::string> Core::Impl::flow_failure(const mobility::Path& path,
   }
   const Stream* stream = streams_.failed(path, hop);
   if (stream == nullptr) return std::nullopt;
-  return std::string("no ") + to_string(hop.transport) + " connection to " +
-         hop.remote.to_string() + ": " + stream->failure;
+  return no_connection(hop, stream->failure);
 }
 
 mobility::Path Core::Impl::path_of(const sip::Flow& flow) const {
@@ -64,6 +71,10 @@ std::string Core::Impl::contact_for(const Account& account, const sip::Flow& flo
 
 std::string Core::Impl::dialog_contact_for(const Account& account, const sip::Flow& flow) const {
   return account.dialog_contact(reachable_at(flow), flow.remote.address, flow.transport);
+}
+
+std::string Core::Impl::dialog_contact_for(const Call& call, const sip::Flow& flow) const {
+  return call.hidden(dialog_contact_for(*accounts_.at(call.account), flow));
 }
 
 Hop Core::Impl::hop_of(const Call& call) const {
@@ -183,21 +194,19 @@ void Core::Impl::on_stream_closed(ListenerId id, const std::string& reason, Time
   const bool tentative = stream->tentative;
   const Hop hop = stream->hop;
   const mobility::Path path = stream->path;
+  const std::string why = reason.empty() ? "the peer closed it" : reason;
   const bool of_recovery = recovery_ && stream->generation == recovery_->generation();
   streams_.on_closed(id, reason, now);
   if (was_open) {
     log_.info("ua", std::string(to_string(hop.transport)) + " connection with " +
-                        hop.remote.to_string() +
-                        " ended: " + (reason.empty() ? "the peer closed it" : reason));
+                        hop.remote.to_string() + " ended: " + why);
     transactions_.on_connection_lost(id, now);
   } else if (tentative) {
     log_.info("ua",
               "no TCP connection to " + hop.remote.to_string() + " for a large request: " + reason);
     transactions_.on_flow_failed(id, now);
   } else {
-    const std::string what = std::string("no ") + to_string(hop.transport) + " connection to " +
-                             hop.remote.to_string() + ": " +
-                             (reason.empty() ? "the peer closed it" : reason);
+    const std::string what = no_connection(hop, why);
     warn(what);
     if (of_recovery) progress(recovery_->listener_opened(false, Endpoint{}, what, now));
     transactions_.on_flow_failed(id, now);
