@@ -179,9 +179,10 @@ TEST(UserAgent, CallsAnswersCarriesAudioHoldsAndHangsUp) {
     ASSERT_TRUE(alice.agent().record(call, file.string()));
     ASSERT_TRUE(alice.reaches(CallState::Confirmed));
     ASSERT_TRUE(bob.reaches(CallState::Confirmed));
+    // Real time: on a busy machine not every half second is whole, of three seconds one is.
     for (Party* party : {&alice, &bob}) {
       EXPECT_TRUE(party->wait_for<CallStatistics>([](const auto& statistics) {
-        return statistics.packets_received > 40 && statistics.packets_sent > 40;
+        return statistics.packets_received > 140 && statistics.packets_sent > 140;
       }));
     }
     ASSERT_TRUE(alice.agent().hold(call));
