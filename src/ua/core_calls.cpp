@@ -27,12 +27,8 @@ Call& Core::Impl::make_call(AccountId account, bool outgoing, CallOptions option
   return *(calls_[id] = std::move(call));
 }
 
-void Core::Impl::make_session(Call& call) {
+sip::SessionConfig Core::Impl::session_config(const Call& call) const {
   const Account& account = *accounts_.at(call.account);
-  // A dialog of its own is an SDP session of its own, whose versions start anew.
-  call.origin.session_id = random_.next() >> 33U;  // RFC 8866 §5.2: a number that many can read.
-  call.sent.reset();
-  call.early_agreed.clear();
   sip::SessionConfig session;
   session.local_uri = account.aor.uri();
   session.display_name = account.config.display_name;
@@ -42,6 +38,16 @@ void Core::Impl::make_session(Call& call) {
   }
   session.route_set = account.routes();
   session.user_agent = config_.user_agent;
+  return session;
+}
+
+void Core::Impl::make_session(Call& call) {
+  const Account& account = *accounts_.at(call.account);
+  // A dialog of its own is an SDP session of its own, whose versions start anew.
+  call.origin.session_id = random_.next() >> 33U;  // RFC 8866 §5.2: a number that many can read.
+  call.sent.reset();
+  call.early_agreed.clear();
+  sip::SessionConfig session = session_config(call);
   session.reliable = account.config.calls.reliable_provisional;
   call.session_number = ++last_session_;
   sessions_[call.session_number] = call.id;

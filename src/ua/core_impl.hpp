@@ -197,6 +197,8 @@ class Core::Impl {
 
   // core_calls.cpp
   Call& make_call(AccountId account, bool outgoing, CallOptions options = {});
+  /// How all dialogs of the call present us.
+  sip::SessionConfig session_config(const Call& call) const;
   void make_session(Call& call);
   bool call_again(Call& call, const sip::Ended& ended, TimePoint now);
   void advance(Call& call, TimePoint now);

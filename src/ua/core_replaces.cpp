@@ -71,13 +71,9 @@ bool Core::Impl::begin_substitute(Call& call, const std::string& why, TimePoint 
   substitute.why = why;
   substitute.number = ++last_session_;
   substitute.origin = {random_.next() >> 33U, call.path->local};
-  sip::SessionConfig config;
-  config.local_uri = account.aor.uri();
-  config.display_name = account.config.display_name;
-  config.route_set = account.routes();
-  config.user_agent = config_.user_agent;
-  substitute.session = std::make_unique<sip::InviteSession>(
-      context(), owner(OwnerKind::Session, substitute.number), std::move(config), *account.digest);
+  substitute.session =
+      std::make_unique<sip::InviteSession>(context(), owner(OwnerKind::Session, substitute.number),
+                                           session_config(call), *account.digest);
   LocalAudio audio = call.local_audio(config_.media, *media);
   audio.direction = call.wanted_direction();
   substitute.offer =
@@ -93,15 +89,18 @@ bool Core::Impl::begin_substitute(Call& call, const std::string& why, TimePoint 
   invite.replaces =
       dialog->id.call_id + ";to-tag=" + dialog->id.remote_tag + ";from-tag=" + dialog->id.local_tag;
   substitute.session->answer_challenges(account.trusts(flow->remote.address));
-  if (const auto sent = substitute.session->invite(std::move(invite), now); !sent) {
+  // Known before it sends: what is added to a call's requests is found by the session.
+  sessions_[substitute.number] = call.id;
+  call.substitute = std::move(substitute);
+  if (const auto sent = call.substitute->session->invite(std::move(invite), now); !sent) {
     log_.info("ua", "no INVITE with Replaces: " + sent.error().detail);
+    forget_session(call.substitute->number);
+    call.substitute.reset();
     return false;
   }
   log_.info("ua", "call " + std::to_string(call.id.value()) + ": INVITE with Replaces to " +
                       target + ", for " + why);
-  sessions_[substitute.number] = call.id;
   call.substitute_tried = true;
-  call.substitute = std::move(substitute);
   return true;
 }
 

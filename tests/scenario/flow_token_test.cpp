@@ -46,6 +46,25 @@ TEST(FlowTokenScenario, AnOutgoingCallIsReplacedAndGoesOn) {
                               seconds(2)));
 }
 
+TEST(FlowTokenScenario, AHiddenCallerStaysHiddenInTheNewDialog) {  // RFC 3323, RFC 3325.
+  World world(edge_stage());
+  world.register_phone();
+  CallOptions options;
+  options.hide_identity = true;
+  ASSERT_TRUE(world.phone.call(world.account, "bob", options));
+  ASSERT_TRUE(world.run_until([&] { return world.confirmed(); }, seconds(5)));
+  const TimePoint moved = world.now();
+  world.move_to_lte();
+  world.run_for(seconds(3));
+  ASSERT_EQ(replacing(world, moved), 1U);
+  EXPECT_TRUE(world.confirmed());
+  for (const auto& sent : world.sent_sip("INVITE", moved)) {
+    EXPECT_EQ(sent.message.first("From").find("alice"), std::string::npos);
+    if (!has(sent, "Replaces")) continue;
+    EXPECT_EQ(sent.message.first("Privacy"), "id");
+  }
+}
+
 TEST(FlowTokenScenario, HoldStaysHoldInTheNewDialog) {
   World world(edge_stage());
   world.call_peer();
