@@ -174,7 +174,7 @@ void MockPeer::register_at_server(std::chrono::seconds expires) {
   send_request(std::move(request));
 }
 
-void MockPeer::call(const std::string& target) {
+void MockPeer::call(const std::string& target, const std::vector<SipText::Header>& headers) {
   state_ = CallState::Calling;
   end_reason_.clear();
   remote_sdps_.clear();
@@ -193,6 +193,7 @@ void MockPeer::call(const std::string& target) {
   direction_ = "sendrecv";
   last_remote_rseq_ = 0;
   SipText invite = dialog_request("INVITE");
+  for (const auto& [name, value] : headers) invite.append(name, value);
   if (config_.reliable) invite.append("Supported", "100rel");
   if (config_.insist_on_reliable) invite.append("Require", "100rel");
   if (!config_.late_offer) {

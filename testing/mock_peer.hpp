@@ -71,7 +71,7 @@ class MockPeer {
   void refuse_replaces(int status) { refuse_replaces_ = status; }
 
   void register_at_server(std::chrono::seconds expires = std::chrono::seconds(3600));
-  void call(const std::string& uri);
+  void call(const std::string& uri, const std::vector<SipText::Header>& headers = {});
   void cancel();
   void bye();
   /// Lets the PRACKs of our reliable responses go unanswered, or not.

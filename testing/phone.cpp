@@ -710,6 +710,13 @@ std::string describe_event(const Event& event) {
             return "publication " + std::to_string(e.publication.value()) + " " +
                    to_string(e.state) + " " + std::to_string(e.status) + " " + e.reason;
           },
+          [&](const TransferProgress& e) {
+            return call(e.call) + "transfer " + std::to_string(e.status) + " " + e.reason +
+                   (e.finished ? " (over)" : "");
+          },
+          [&](const TransferRequested& e) {
+            return call(e.call) + "transfer to " + e.target + " requested";
+          },
           [&](const DtmfReceived& e) { return call(e.call) + "digit " + e.digit; },
       },
       event);

@@ -186,6 +186,18 @@ struct Words {
     return fmt::format("publication {}: {}{}", event.publication.value(),
                        snake_case(to_string(event.state)), with_status(event.status, event.reason));
   }
+  std::string operator()(const TransferProgress& event) const {
+    const std::string call = fmt::format("call {}: transfer ", event.call.value());
+    if (!event.finished) return call + "under way" + with_status(event.status, event.reason);
+    return call + (event.status / 100 == 2 ? "done" : "failed") +
+           with_status(event.status, event.reason);
+  }
+  std::string operator()(const TransferRequested& event) const {
+    return fmt::format(
+        "call {}: the other side wants you to talk to {} instead; accept-transfer or "
+        "refuse-transfer",
+        event.call.value(), event.target);
+  }
   std::string operator()(const DtmfResult& event) const {
     return fmt::format("call {}: digits {}", event.call.value(),
                        event.ok ? "sent" : "not sent" + with_status(event.status, event.reason));

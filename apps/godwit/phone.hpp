@@ -87,6 +87,9 @@ class Phone {
   Result<std::string> do_dtmf(const std::string& argument);
   Result<std::string> do_message(const std::string& argument);
   Result<std::string> do_options(const std::string& argument);
+  Result<std::string> do_transfer(const std::string& argument);
+  Result<std::string> do_accept_transfer(const std::string& argument);
+  Result<std::string> do_refuse_transfer(const std::string& argument);
   Result<std::string> do_subscribe(const std::string& argument);
   Result<std::string> do_unsubscribe(const std::string& argument);
   Result<std::string> do_mute(const std::string& argument);

@@ -35,6 +35,22 @@ Result<std::string> Phone::do_options(const std::string& argument) {
   return begun(agent_->ask_options(account_, argument));
 }
 
+Result<std::string> Phone::do_transfer(const std::string& argument) {
+  const auto call = pick({});
+  if (!call) return tl::unexpected(call.error());
+  if (const auto other = pick(argument); other && !argument.empty())
+    return begun(agent_->transfer(*call, *other));
+  return begun(agent_->transfer(*call, argument));
+}
+
+Result<std::string> Phone::do_accept_transfer(const std::string& argument) {
+  return on_call(argument, &UserAgent::accept_transfer);
+}
+
+Result<std::string> Phone::do_refuse_transfer(const std::string& argument) {
+  return on_call(argument, &UserAgent::reject_transfer);
+}
+
 Result<std::string> Phone::do_subscribe(const std::string& argument) {
   const std::size_t space = argument.find(' ');
   SubscribeRequest request;

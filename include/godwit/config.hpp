@@ -151,6 +151,13 @@ struct MediaConfig {
   std::uint8_t dscp = 46;  ///< Class of RTP and RTCP, 0 to 63 (RFC 4594: Expedited Forwarding).
 };
 
+/// What becomes of a peer's wish to transfer us (REFER).
+enum class TransferPolicy : std::uint8_t {
+  Ask,     ///< TransferRequested asks the application.
+  Accept,  ///< The new call is placed at once.
+  Refuse,  ///< 603.
+};
+
 struct UserAgentConfig {
   std::string user_agent = "Godwit";  ///< User-Agent and Server header.
   std::uint16_t sip_port = 0;         ///< UDP port of each local address; 0: the system chooses.
@@ -175,6 +182,7 @@ struct UserAgentConfig {
   bool call_waiting = true;
   std::uint8_t sip_dscp = 24;  ///< Class of SIP, 0 to 63 (RFC 4594: CS3); 0: the system's.
   MessageHook message_hook;    ///< Sees, and may add to, every message; empty: none.
+  TransferPolicy transfers = TransferPolicy::Ask;
   std::uint32_t max_accounts = 10'000;
   TlsConfig tls;
   /// Accept TCP and TLS connections on these ports of each local address; 0: the system chooses;

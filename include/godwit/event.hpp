@@ -63,6 +63,8 @@ struct IncomingCall {
   /// What the INVITE says beyond SIP's own business: unknown headers, Subject, Alert-Info,
   /// Call-Info, Priority and the like; at most 32 and 4096 bytes.
   std::vector<Header> headers = {};
+  /// It takes the place of that call (RFC 3891) and is answered by itself; zero: of none.
+  CallId replaces = {};
 };
 
 struct CallStateChanged {
@@ -120,12 +122,12 @@ struct Warning {
   std::string text;
 };
 
-using Event =
-    std::variant<RegistrationChanged, IncomingCall, CallStateChanged, CallMediaChanged,
-                 CallStatistics, NetworkAvailability, IpChangeDetected, IpChangeProgress,
-                 IpChangeCompleted, Warning, MessageResult, MessageReceived, OptionsResult,
-                 DtmfResult, DtmfReceived, SubscriptionChanged, Notified, MessagesWaiting,
-                 PresenceChanged, RemoteCallsChanged, PublicationChanged>;
+using Event = std::variant<RegistrationChanged, IncomingCall, CallStateChanged, CallMediaChanged,
+                           CallStatistics, NetworkAvailability, IpChangeDetected, IpChangeProgress,
+                           IpChangeCompleted, Warning, MessageResult, MessageReceived,
+                           OptionsResult, DtmfResult, DtmfReceived, SubscriptionChanged, Notified,
+                           MessagesWaiting, PresenceChanged, RemoteCallsChanged, PublicationChanged,
+                           TransferProgress, TransferRequested>;
 
 /// One JSON object with an "event" member; what `godwit phone --events json` prints per line.
 std::string to_json(const Event& event, TimePoint at);

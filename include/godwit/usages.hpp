@@ -78,6 +78,25 @@ struct DtmfReceived {
   DtmfMethod method = DtmfMethod::Info;
 };
 
+/// How far a transfer is that we have asked the other side for.
+struct TransferProgress {
+  CallId call;
+  /// What the other side tells of its new call: 180 it rings, 200 it is answered; or the answer to
+  /// our request.
+  int status = 0;
+  std::string reason;
+  bool finished = false;  ///< With a status of 200 to 299 the transferred call ends by itself.
+};
+
+/// The other side of a call wants us to call somebody else instead. Due: accept_transfer or
+/// reject_transfer, within a minute; unless UserAgentConfig::transfers decides.
+struct TransferRequested {
+  CallId call;
+  std::string target;
+  std::string referred_by;       ///< Who says so; may be empty.
+  bool replaces_a_call = false;  ///< The new call takes the place of one that they have already.
+};
+
 using SubscriptionId = StrongId<struct SubscriptionIdTag>;
 using PublicationId = StrongId<struct PublicationIdTag>;
 

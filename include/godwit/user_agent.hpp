@@ -96,6 +96,15 @@ class UserAgent {
   Result<RequestId> send_dtmf(CallId call, const std::string& digits,
                               DtmfMethod method = DtmfMethod::Auto);
 
+  /// Asks the other side of an established call to call `target` instead (RFC 3515);
+  /// TransferProgress tells how it goes, and the call ends when it has succeeded.
+  Result<RequestId> transfer(CallId call, const std::string& target);
+  /// The same to the party of another established call, whose place the new call takes (RFC 5589).
+  Result<RequestId> transfer(CallId call, CallId to);
+  /// Does what TransferRequested asks for.
+  Result<void> accept_transfer(CallId call);
+  Result<void> reject_transfer(CallId call);
+
   /// Wants to be notified (RFC 6665); SubscriptionChanged and Notified tell, and MessagesWaiting,
   /// PresenceChanged and RemoteCallsChanged what the known events say. Kept fresh, and moved when
   /// the address changes, until unsubscribe() or until the other side ends it for good.

@@ -63,6 +63,7 @@ struct Members {
       json.begin_object().member("name", header.name).member("value", header.value).end_object();
     }
     json.end_array();
+    if (event.replaces) json.member("replaces", event.replaces.value());
   }
   void operator()(const CallStateChanged& event) {
     begin("call_state");
@@ -193,6 +194,18 @@ struct Members {
     name("state", event.state);
     status(event.status, event.reason);
     if (event.expires.count() != 0) json.member("expires_s", event.expires.count());
+  }
+  void operator()(const TransferProgress& event) {
+    begin("transfer_progress");
+    json.member("call", event.call.value());
+    status(event.status, event.reason);
+    json.member("finished", event.finished);
+  }
+  void operator()(const TransferRequested& event) {
+    begin("transfer_requested");
+    json.member("call", event.call.value()).member("target", event.target);
+    if (!event.referred_by.empty()) json.member("referred_by", event.referred_by);
+    json.member("replaces_a_call", event.replaces_a_call);
   }
   void operator()(const DtmfResult& event) {
     begin("dtmf_result");

@@ -133,6 +133,23 @@ Result<RequestId> UserAgent::send_dtmf(CallId call, const std::string& digits, D
       [&](ua::Core& core, TimePoint now) { return core.send_dtmf(call, digits, method, now); });
 }
 
+Result<RequestId> UserAgent::transfer(CallId call, const std::string& target) {
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.transfer(call, target, now); });
+}
+
+Result<RequestId> UserAgent::transfer(CallId call, CallId to) {
+  return impl_->run([&](ua::Core& core, TimePoint now) { return core.transfer(call, to, now); });
+}
+
+Result<void> UserAgent::accept_transfer(CallId call) {
+  return impl_->run([&](ua::Core& core, TimePoint now) { return core.accept_transfer(call, now); });
+}
+
+Result<void> UserAgent::reject_transfer(CallId call) {
+  return impl_->run([&](ua::Core& core, TimePoint now) { return core.reject_transfer(call, now); });
+}
+
 Result<SubscriptionId> UserAgent::subscribe(AccountId account, SubscribeRequest request) {
   return impl_->run(
       [&](ua::Core& core, TimePoint now) { return core.subscribe(account, request, now); });

@@ -58,7 +58,8 @@ struct InviteRequest {
   Flow flow;
   std::string contact;  ///< A URI.
   TransactionTimers timers;
-  std::string replaces;  ///< Value of a Replaces header (RFC 3891); empty: none.
+  std::string replaces;          ///< Value of a Replaces header (RFC 3891); empty: none.
+  std::string referred_by = {};  ///< Value of a Referred-By header (RFC 3892); empty: none.
 };
 
 /// A target refresh: tells the peer our Contact and perhaps a new offer.

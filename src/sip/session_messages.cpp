@@ -101,6 +101,8 @@ wire::RequestDraft InviteSession::draft_invite(const InviteRequest& request) con
     // RFC 3891 §6.1: a peer that does not know it must refuse, not ring.
     draft.headers.emplace_back(HeaderId::Require, "replaces");
   }
+  if (!request.referred_by.empty())
+    draft.headers.emplace_back(HeaderId::ReferredBy, request.referred_by);
   add_identity(draft.headers, HeaderId::UserAgent);
   draft.contact.wanted = true;
   if (request.offer) {

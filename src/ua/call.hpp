@@ -55,6 +55,39 @@ struct DtmfRow {
   std::size_t sent = 0;  ///< Answered with 2xx.
 };
 
+/// We have asked the peer to call somebody else.
+struct OutgoingTransfer {
+  RequestId request;
+  std::string refer_to;
+  std::uint32_t cseq = 0;  ///< Of the REFER that was accepted; 0: not known yet.
+  bool accepted = false;
+  bool repeated = false;   ///< After its flow died; once.
+  bool to_repeat = false;  ///< As soon as the peer knows our new place.
+  TimerId limit;
+};
+
+/// The peer has asked us to call somebody else.
+struct IncomingTransfer {
+  std::string refer_to;  ///< As it came, by which a repetition is known.
+  std::string target;
+  std::string replaces;
+  std::string referred_by;
+  std::uint32_t cseq = 0;  ///< Names the implicit subscription.
+  bool notify = true;
+  bool accepted = false;
+  CallId new_call;
+  int status = 100;  ///< As last told …
+  int to_tell = 0;   ///< … and as is to be told next; 0: nothing.
+  TimerId limit;
+};
+
+/// What a call is that was placed because a peer asked for it; empty: by our user's own wish.
+struct TransferOrigin {
+  CallId by;  ///< The call whose peer asked.
+  std::string replaces;
+  std::string referred_by;
+};
+
 struct Call {
   CallId id;
   AccountId account;
@@ -149,6 +182,14 @@ struct Call {
   /// Since when a recovery has tried to reach its peer from `path`; while `move_pending`.
   std::optional<TimePoint> moving_since;
 
+  std::optional<OutgoingTransfer> transfer;
+  std::optional<IncomingTransfer> transfer_request;
+  bool transferred = false;  ///< By our wish, with success: to be ended.
+  int told_transfer = 0;     ///< The final state told last, for the case that it was lost.
+  std::uint32_t told_transfer_cseq = 0;
+  TransferOrigin ordered;  ///< Of a call that a transfer made us place.
+  CallId replaces;         ///< Whose place this incoming call takes.
+  CallId replaced_by;      ///< The other way round: to be ended.
   std::deque<DtmfRow> dtmf;  ///< Rows of digits, the first one on its way.
   bool dtmf_in_flight = false;
   std::optional<Substitute> substitute;

@@ -264,6 +264,7 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
           case CallTimer::Unproven: on_unproven_timer(*call); break;
           case CallTimer::Unreachable: on_unreachable_timer(*call, now); break;
           case CallTimer::Substitute: on_substitute_timer(*call, now); break;
+          case CallTimer::Transfer: on_transfer_timer(*call, now); break;
         }
         touch(call->id);
       }

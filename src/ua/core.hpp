@@ -53,6 +53,10 @@ class Core {
   Result<RequestId> send_message(CallId call, const MessageContent& content, TimePoint now);
   Result<RequestId> ask_options(AccountId account, const std::string& target, TimePoint now);
   Result<RequestId> ask_options(CallId call, TimePoint now);
+  Result<RequestId> transfer(CallId call, const std::string& target, TimePoint now);
+  Result<RequestId> transfer(CallId call, CallId to, TimePoint now);
+  Result<void> accept_transfer(CallId call, TimePoint now);
+  Result<void> reject_transfer(CallId call, TimePoint now);
   Result<SubscriptionId> subscribe(AccountId account, const SubscribeRequest& request,
                                    TimePoint now);
   Result<void> unsubscribe(SubscriptionId subscription, TimePoint now);

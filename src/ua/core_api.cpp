@@ -62,6 +62,18 @@ Result<RequestId> Core::ask_options(AccountId account, const std::string& target
 Result<RequestId> Core::ask_options(CallId call, TimePoint now) {
   return impl_->ask_options(call, now);
 }
+Result<RequestId> Core::transfer(CallId call, const std::string& target, TimePoint now) {
+  return impl_->transfer(call, target, now);
+}
+Result<RequestId> Core::transfer(CallId call, CallId to, TimePoint now) {
+  return impl_->transfer(call, to, now);
+}
+Result<void> Core::accept_transfer(CallId call, TimePoint now) {
+  return impl_->accept_transfer(call, now);
+}
+Result<void> Core::reject_transfer(CallId call, TimePoint now) {
+  return impl_->reject_transfer(call, now);
+}
 Result<SubscriptionId> Core::subscribe(AccountId account, const SubscribeRequest& request,
                                        TimePoint now) {
   return impl_->subscribe(account, request, now);

@@ -38,6 +38,8 @@ sip::SessionConfig Core::Impl::session_config(const Call& call) const {
   }
   session.route_set = account.routes();
   session.user_agent = config_.user_agent;
+  session.supported.emplace_back("replaces");
+  session.supported.emplace_back("norefersub");
   return session;
 }
 
@@ -56,8 +58,15 @@ void Core::Impl::make_session(Call& call) {
       *account.digest);
 }
 
-Result<CallId> Core::Impl::call(AccountId account_id, const std::string& target, TimePoint now,
+Result<CallId> Core::Impl::call(AccountId account, const std::string& target, TimePoint now,
                                 CallOptions options) {
+  const auto placed = place_call(account, target, std::move(options), {});
+  settle(now);
+  return placed;
+}
+
+Result<CallId> Core::Impl::place_call(AccountId account_id, const std::string& target,
+                                      CallOptions options, TransferOrigin origin) {
   if (shutting_down_) return fail(ErrorCode::WrongState, "the user agent is shutting down");
   Account* account = find_account(account_id);
   if (account == nullptr || account->removed) {
@@ -86,6 +95,7 @@ Result<CallId> Core::Impl::call(AccountId account_id, const std::string& target,
                 "call target \"" + target + "\" needs TLS, which the account does not use");
   }
   Call& call = make_call(account_id, true, std::move(options));
+  call.ordered = std::move(origin);
   call.target = callee.uri() + callee.transport_param();
   if (!by_account) {
     // Neither our domain nor through a proxy: straight to the host (RFC 3261 §8.1.2).
@@ -97,9 +107,7 @@ Result<CallId> Core::Impl::call(AccountId account_id, const std::string& target,
   outputs_.push_back(CreateMedia{call.id});
   set_state(call, CallState::Calling, 0, "calling " + call.target);
   touch(call.id);
-  const CallId id = call.id;
-  settle(now);
-  return id;
+  return call.id;
 }
 
 Result<void> Core::Impl::ring(CallId id, TimePoint now) {
@@ -205,6 +213,13 @@ void Core::Impl::set_state(Call& call, CallState state, int status, const std::s
   call.announced = true;
   emit(CallStateChanged{call.id, state, status, reason,
                         state == CallState::Ended ? call.end_cause : std::nullopt});
+  if (call.ordered.by) note_transferred_state(call, state, status);
+  if (state == CallState::Confirmed && call.replaces) {
+    if (Call* replaced = find_call(call.replaces)) {
+      replaced->replaced_by = call.id;
+      touch(replaced->id);
+    }
+  }
 }
 
 void Core::Impl::end_call(Call& call, const std::string& why, TimePoint now) {
@@ -241,6 +256,7 @@ void Core::Impl::finish_call(Call& call, int status, const std::string& reason) 
 void Core::Impl::advance(Call& call, TimePoint now) {
   drain(call, now);
   if (call.former) cancel_former(call, now);
+  if (call.state != CallState::Ended && !call.ending) advance_transfers(call, now);
   if (call.state == CallState::Ended || call.ending || call.suspended) return;
   if (call.outgoing && !call.started) {
     start_outgoing(call, now);
@@ -290,6 +306,8 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   invite.target = call.target;
   invite.offer = wire::to_string(*call.open_offer);
   invite.flow = *flow;
+  invite.replaces = call.ordered.replaces;
+  invite.referred_by = call.ordered.referred_by;
   invite.contact = dialog_contact_for(call, *flow);
   invite.timers.timeout = patience(call, *hop, now);
   call.session->answer_challenges(account.trusts(hop->address));

@@ -6,7 +6,7 @@
 // SIP sessions), core_requests.cpp (requests outside dialogs), core_shaping.cpp (what applications
 // add), core_usages.cpp, core_messages.cpp, core_subscriptions.cpp and core_publications.cpp (what
 // accounts do besides), core_dtmf.cpp, core_media.cpp, core_recovery.cpp (a plan becomes SIP and
-// SDP), core_replaces.cpp (a new dialog for a call); core_api.cpp is Core itself. Not included
+// SDP), core_replaces.cpp (a new dialog for a call), core_transfer.cpp; core_api.cpp is Core itself. Not included
 // outside ua.
 //
 // How it moves: every input changes state and marks what it touched; settle() then brings each
@@ -72,6 +72,10 @@ class Core::Impl {
   Result<RequestId> send_message(CallId call, const MessageContent& content, TimePoint now);
   Result<RequestId> ask_options(AccountId account, const std::string& target, TimePoint now);
   Result<RequestId> ask_options(CallId call, TimePoint now);
+  Result<RequestId> transfer(CallId call, const std::string& target, TimePoint now);
+  Result<RequestId> transfer(CallId call, CallId to, TimePoint now);
+  Result<void> accept_transfer(CallId call, TimePoint now);
+  Result<void> reject_transfer(CallId call, TimePoint now);
   Result<SubscriptionId> subscribe(AccountId account, const SubscribeRequest& request,
                                    TimePoint now);
   Result<void> unsubscribe(SubscriptionId subscription, TimePoint now);
@@ -112,6 +116,7 @@ class Core::Impl {
     Unproven,
     Unreachable,
     Substitute,
+    Transfer,
   };
   enum class CoreTimer : std::uint32_t { Retry = 1, BrokenListener };
 
@@ -197,6 +202,8 @@ class Core::Impl {
 
   // core_calls.cpp
   Call& make_call(AccountId account, bool outgoing, CallOptions options = {});
+  Result<CallId> place_call(AccountId account, const std::string& target, CallOptions options,
+                            TransferOrigin origin);
   /// How all dialogs of the call present us.
   sip::SessionConfig session_config(const Call& call) const;
   void make_session(Call& call);
@@ -281,6 +288,25 @@ class Core::Impl {
   void emit_message(AccountId account, CallId call, const wire::Message& message);
   void on_message(const sip::RequestArrived& event, TimePoint now);
   void on_in_dialog_request(Call& call, const sip::InDialogRequest& request, TimePoint now);
+
+  // core_transfer.cpp
+  Result<RequestId> send_refer(Call& call, std::string refer_to, TimePoint now);
+  sip::OwnRequest refer_request(const Call& call, const OutgoingTransfer& transfer) const;
+  void on_refer_answered(Call& call, const sip::RequestAnswered& answered, TimePoint now);
+  void repeat_refer(Call& call, TimePoint now);
+  void await_transfer(Call& call, TimePoint now);
+  void finish_transfer(Call& call, int status, const std::string& reason);
+  int on_refer_notify(Call& call, const wire::Message& notify, TimePoint now);
+  void on_transfer_timer(Call& call, TimePoint now);
+  void on_refer(Call& call, const sip::InDialogRequest& request, TimePoint now);
+  Result<Call*> require_asked(CallId id);
+  void decline_transfer(Call& call, TimePoint now);
+  void advance_transfers(Call& call, TimePoint now);
+  void tell_transfer(Call& call, TimePoint now);
+  void on_notify_answered(Call& call, const sip::RequestAnswered& answered, TimePoint now);
+  void note_transferred_state(const Call& call, CallState state, int status);
+  /// The status to refuse an INVITE with Replaces with; else, if it has one, what it replaces.
+  std::optional<int> find_replaced(const wire::Message& invite, Call** replaced);
 
   // core_dtmf.cpp
   static constexpr std::size_t kMaxDtmfRows = 8;  ///< Waiting in one call.

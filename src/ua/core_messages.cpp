@@ -159,6 +159,8 @@ void Core::Impl::on_own_request_answered(Call& call, const sip::RequestAnswered&
       break;
     }
     case wire::Method::Info: on_dtmf_info_answered(call, answered, now); break;
+    case wire::Method::Refer: on_refer_answered(call, answered, now); break;
+    case wire::Method::Notify: on_notify_answered(call, answered, now); break;
     case wire::Method::Invite:
     case wire::Method::Ack:
     case wire::Method::Bye:
@@ -167,8 +169,6 @@ void Core::Impl::on_own_request_answered(Call& call, const sip::RequestAnswered&
     case wire::Method::Update:
     case wire::Method::Prack:
     case wire::Method::Subscribe:
-    case wire::Method::Notify:
-    case wire::Method::Refer:
     case wire::Method::Publish:
     case wire::Method::Unknown: break;
   }
@@ -220,9 +220,8 @@ void Core::Impl::on_in_dialog_request(Call& call, const sip::InDialogRequest& re
       if (status == 200) emit_message(call.account, call.id, message);
       break;
     case wire::Method::Info: status = on_info(call, message); break;
-    case wire::Method::Notify:
-      status = 481;  // No subscription of ours can be meant (RFC 6665 §4.1.3).
-      break;
+    case wire::Method::Notify: status = on_refer_notify(call, message, now); break;
+    case wire::Method::Refer: return on_refer(call, request, now);
     case wire::Method::Invite:
     case wire::Method::Ack:
     case wire::Method::Bye:
@@ -231,7 +230,6 @@ void Core::Impl::on_in_dialog_request(Call& call, const sip::InDialogRequest& re
     case wire::Method::Update:
     case wire::Method::Prack:
     case wire::Method::Subscribe:
-    case wire::Method::Refer:
     case wire::Method::Publish:
     case wire::Method::Unknown: break;
   }

@@ -16,7 +16,7 @@ namespace {
 // What this user agent understands, said in OPTIONS and in refusals. Kept equal to what sessions
 // say in their own messages.
 constexpr const char* kAllow =
-    "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, PRACK, INFO, NOTIFY, MESSAGE";
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, PRACK, INFO, NOTIFY, MESSAGE, REFER";
 
 }  // namespace
 
@@ -32,6 +32,10 @@ std::optional<int> Core::Impl::invite_refusal(const sip::Flow& flow, const wire:
   const Account* account = account_for(request);
   if (account == nullptr) return 404;
   if (shutting_down_) return 480;
+  Call* replaced = nullptr;
+  if (const auto status = find_replaced(request, &replaced)) return status;
+  // It takes a place that is taken already.
+  if (replaced != nullptr) return std::nullopt;
   if (calls_.size() >= config_.max_calls) return 486;
   // Everybody calls through the account's own servers; any other host gets few of our places.
   const bool may_fill_them = account->trusts(flow.remote.address);
@@ -140,6 +144,8 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
   // The room may have been found just after the transaction was passed over: the next copy gets it.
   if (!event.transaction) return;
   Account* account = account_for(request);
+  Call* replaced = nullptr;
+  (void)find_replaced(request, &replaced);
   const mobility::Path path = path_of(event.flow);
   Call& call = make_call(account->id, false);
   call.state = CallState::Incoming;
@@ -172,6 +178,12 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
   read_caller(request,
               account->config.trust_asserted_identity && account->trusts(event.flow.remote.address),
               incoming);
+  if (replaced != nullptr) {
+    // RFC 3891 §3: accepted at once, for the user has taken that call already.
+    incoming.replaces = replaced->id;
+    call.replaces = replaced->id;
+    call.answering = true;
+  }
   emit(std::move(incoming));
   touch(call.id);
 }
