@@ -195,6 +195,7 @@ void MockPeer::call(const std::string& target, const std::vector<SipText::Header
   SipText invite = dialog_request("INVITE");
   for (const auto& [name, value] : headers) invite.append(name, value);
   if (config_.reliable) invite.append("Supported", "100rel");
+  ask_for_timer(invite);
   if (config_.insist_on_reliable) invite.append("Require", "100rel");
   if (!config_.late_offer) {
     invite.append("Content-Type", "application/sdp");
@@ -222,9 +223,18 @@ void MockPeer::bye() {
   end("BYE sent");
 }
 
+void MockPeer::ask_for_timer(SipText& request) const {
+  if (config_.session_expires.count() == 0) return;
+  request.append("Supported", "timer");
+  request.append("Session-Expires",
+                 std::to_string(config_.session_expires.count()) +
+                     (config_.refresher.empty() ? "" : ";refresher=" + config_.refresher));
+}
+
 void MockPeer::reinvite(const std::string& direction) {
   direction_ = direction;
   SipText request = dialog_request("INVITE");
+  ask_for_timer(request);
   request.append("Content-Type", "application/sdp");
   request.body = local_sdp(direction);
   send_request(std::move(request));
@@ -233,6 +243,7 @@ void MockPeer::reinvite(const std::string& direction) {
 void MockPeer::update(const std::string& direction) {
   direction_ = direction;
   SipText request = dialog_request("UPDATE");
+  ask_for_timer(request);
   request.append("Content-Type", "application/sdp");
   request.body = local_sdp(direction);
   send_request(std::move(request));
@@ -561,7 +572,7 @@ void MockPeer::on_invite(const std::string& key, const SipText& request, bool in
     respond(key, ringing);
   }
   timers_.push_back(network_.simulation().after(
-      reply.delay, [this, key, reply] { finish(key, reply.status, reply.retry_after); }));
+      reply.delay, [this, key, reply] { finish(key, reply.status, reply.retry_after, reply); }));
 }
 
 void MockPeer::answer(int status) { finish(invite_key_, status, std::nullopt); }
@@ -578,6 +589,14 @@ void MockPeer::finish(const std::string& key, int status,
   if (retry_after) response.append("Retry-After", std::to_string(retry_after->count()));
   for (const auto& [name, value] : reply.headers) response.append(name, value);
   response.body = reply.body;
+  if (config_.session_expires.count() != 0 && status == 200 && request.has("Session-Expires")) {
+    const std::string& asked = request.first("Session-Expires");
+    const std::string who = parameter(asked, "refresher").value_or(config_.refresher);
+    const std::string refresher = who.empty() ? "uac" : who;
+    if (refresher == "uac") response.append("Require", "timer");
+    response.append("Session-Expires",
+                    asked.substr(0, asked.find(';')) + ";refresher=" + refresher);
+  }
   if (status >= 200 && status < 300 && (invite || request.method == "UPDATE")) {
     for (const std::string& route : request.values("Record-Route")) {
       response.append("Record-Route", route);

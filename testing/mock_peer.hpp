@@ -36,6 +36,9 @@ struct MockPeerConfig {
   bool reliable = false;
   bool insist_on_reliable = false;
   bool late_offer = false;  ///< Its INVITEs bring no offer; the answer goes into PRACK or ACK.
+  /// RFC 4028: knows session timers; asks for this interval, or grants what is asked.
+  std::chrono::seconds session_expires{0};
+  std::string refresher;  ///< What it asks for or grants; empty: leaves it open, grants "uac".
 };
 
 /// What becomes of one request.
@@ -47,7 +50,7 @@ struct MockReply {
   /// INVITE: 183 with the answer at once; reliable if both sides know RFC 3262.
   bool early_media = false;
   std::optional<std::chrono::seconds> retry_after = std::nullopt;
-  std::vector<SipText::Header> headers = {};  ///< Not for INVITE.
+  std::vector<SipText::Header> headers = {};  ///< Of the final answer.
   std::string body = {};                      ///< Not for INVITE; its type is among the headers.
 };
 
@@ -148,6 +151,7 @@ class MockPeer {
   void on_cancel(const SipText& request, const Endpoint& from);
   void finish(const std::string& key, int status, std::optional<std::chrono::seconds> retry_after,
               const MockReply& reply = {});
+  void ask_for_timer(SipText& request) const;
   void remember(const std::string& key, const SipText& response);
   void respond(const std::string& key, const SipText& response);
   void check_in_dialog(const SipText& request);

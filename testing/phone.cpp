@@ -109,6 +109,9 @@ Result<void> SimulatedPhone::answer(CallId call) {
 Result<void> SimulatedPhone::progress(CallId call, int status) {
   return give([&](ua::Core& core, TimePoint now) { return core.progress(call, status, now); });
 }
+Result<void> SimulatedPhone::follow_redirect(CallId call) {
+  return give([&](ua::Core& core, TimePoint now) { return core.follow_redirect(call, now); });
+}
 Result<void> SimulatedPhone::reject(CallId call, int status) {
   return give([&](ua::Core& core, TimePoint now) { return core.reject(call, status, now); });
 }
@@ -718,6 +721,10 @@ std::string describe_event(const Event& event) {
             return call(e.call) + "transfer to " + e.target + " requested";
           },
           [&](const DtmfReceived& e) { return call(e.call) + "digit " + e.digit; },
+          [&](const CallRedirected& e) {
+            return "call " + std::to_string(e.call.value()) + " redirected with " +
+                   std::to_string(e.status);
+          },
       },
       event);
 }

@@ -62,6 +62,7 @@ class SimulatedPhone {
   Result<void> answer(CallId call);
   Result<void> reject(CallId call, int status);
   Result<void> progress(CallId call, int status = 183);
+  Result<void> follow_redirect(CallId call);
   Result<void> hang_up(CallId call);
   Result<void> hold(CallId call);
   Result<void> resume(CallId call);

@@ -205,6 +205,12 @@ struct Words {
   std::string operator()(const DtmfReceived& event) const {
     return fmt::format("call {}: the other side pressed {}", event.call.value(), event.digit);
   }
+  std::string operator()(const CallRedirected& event) const {
+    std::string text = fmt::format("call {} is redirected ({})", event.call.value(), event.status);
+    if (!event.targets.empty()) text += " to " + event.targets.front();
+    if (event.choice_wanted) text += "; \"follow\" or \"hangup\"";
+    return text;
+  }
 };
 
 }  // namespace

@@ -82,6 +82,7 @@ const std::vector<Phone::Command>& Phone::commands() {
        &Phone::do_reject},
       {"progress", "[CODE]", "183 (or another status from 101 to 199) with early media",
        &Phone::do_progress},
+      {"follow", "[N]", "call where a redirected call was sent on to", &Phone::do_follow},
       {"hangup", "[N]", "end a call", &Phone::do_hangup},
       {"hold", "[N]", "put a call on hold", &Phone::do_hold},
       {"resume", "[N]", "take it up again", &Phone::do_resume},

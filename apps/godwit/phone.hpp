@@ -75,6 +75,7 @@ class Phone {
   Result<std::string> do_answer(const std::string& argument);
   Result<std::string> do_reject(const std::string& argument);
   Result<std::string> do_progress(const std::string& argument);
+  Result<std::string> do_follow(const std::string& argument);
   Result<std::string> do_hangup(const std::string& argument);
   Result<std::string> do_hold(const std::string& argument);
   Result<std::string> do_resume(const std::string& argument);

@@ -125,6 +125,10 @@ Result<std::string> Phone::do_progress(const std::string& argument) {
   return fail(ErrorCode::NotFound, "nobody is calling");
 }
 
+Result<std::string> Phone::do_follow(const std::string& argument) {
+  return on_call(argument, &UserAgent::follow_redirect);
+}
+
 Result<std::string> Phone::do_hangup(const std::string& argument) {
   return on_call(argument, &UserAgent::hang_up);
 }

@@ -59,12 +59,26 @@ enum class ExtensionUse : std::uint8_t {
   Required,   ///< Insisted on.
 };
 
+/// What becomes of a call of ours that is answered with 3xx (RFC 3261 §8.1.3.4).
+enum class RedirectPolicy : std::uint8_t {
+  Follow,  ///< Its targets are called one after the other, the best first.
+  Ask,     ///< CallRedirected asks the application.
+  Refuse,  ///< The call has failed.
+};
+
 /// How an account's calls are set up and kept.
 struct CallPolicy {
   /// 100rel (RFC 3262): provisional responses that do not get lost. Supported: early media goes out
   /// reliably to a peer that can; Required: all provisional responses do, and a peer without it
   /// gets 421, or refuses our call with 420.
   ExtensionUse reliable_provisional = ExtensionUse::Supported;
+  /// Session timers (RFC 4028): the call is refreshed from time to time, and ends on a side whose
+  /// peer has vanished. Required: a peer without it refuses our call with 420.
+  ExtensionUse session_timer = ExtensionUse::Supported;
+  /// The interval that we ask for, and the shortest that we accept; at least 90 s.
+  std::chrono::seconds session_expires{1800};
+  std::chrono::seconds min_session_expires{90};
+  RedirectPolicy redirect = RedirectPolicy::Follow;
 };
 
 /// SIP Outbound (RFC 5626): the registrar keeps the flow that we registered over as the way to us.

@@ -75,6 +75,15 @@ struct CallStateChanged {
   std::optional<ReasonHeader> cause = std::nullopt;  ///< Ended: what the peer gave (RFC 3326).
 };
 
+/// A 3xx answered our call. What happens next is the account's RedirectPolicy.
+struct CallRedirected {
+  CallId call;
+  int status = 0;
+  std::vector<std::string> targets;  ///< SIP URIs, the best first.
+  bool followed = false;             ///< The best one that was not tried yet is called now.
+  bool choice_wanted = false;        ///< Due within 60 s: follow_redirect() or hang_up().
+};
+
 enum class MediaDirection : std::uint8_t { SendRecv, SendOnly, RecvOnly, Inactive };
 const char* to_string(MediaDirection direction);
 
@@ -127,7 +136,7 @@ using Event = std::variant<RegistrationChanged, IncomingCall, CallStateChanged, 
                            IpChangeCompleted, Warning, MessageResult, MessageReceived,
                            OptionsResult, DtmfResult, DtmfReceived, SubscriptionChanged, Notified,
                            MessagesWaiting, PresenceChanged, RemoteCallsChanged, PublicationChanged,
-                           TransferProgress, TransferRequested>;
+                           TransferProgress, TransferRequested, CallRedirected>;
 
 /// One JSON object with an "event" member; what `godwit phone --events json` prints per line.
 std::string to_json(const Event& event, TimePoint at);

@@ -66,6 +66,8 @@ class UserAgent {
   /// though the call is not answered. Reliable (RFC 3262) where the caller knows that. A caller
   /// that sent no offer, and does not know it either, gets the status alone.
   Result<void> progress(CallId call, int status = 183);
+  /// Answers a CallRedirected that wants a choice: the next target is called.
+  Result<void> follow_redirect(CallId call);
   /// CANCEL, BYE or 603, whichever the call's state asks for.
   Result<void> hang_up(CallId call);
   Result<void> hold(CallId call);

@@ -74,6 +74,14 @@ struct Members {
     json.key("cause").begin_object().member("protocol", event.cause->protocol);
     json.member("cause", event.cause->cause).member("text", event.cause->text).end_object();
   }
+  void operator()(const CallRedirected& event) {
+    begin("call_redirected");
+    json.member("call", event.call.value()).member("status", event.status);
+    json.key("targets").begin_array();
+    for (const std::string& target : event.targets) json.value(target);
+    json.end_array().member("followed", event.followed);
+    json.member("choice_wanted", event.choice_wanted);
+  }
   void operator()(const CallMediaChanged& event) {
     begin("call_media");
     json.member("call", event.call.value()).member("local", event.local.to_string());

@@ -74,6 +74,9 @@ Result<void> UserAgent::progress(CallId call, int status) {
   return impl_->run(
       [&](ua::Core& core, TimePoint now) { return core.progress(call, status, now); });
 }
+Result<void> UserAgent::follow_redirect(CallId call) {
+  return impl_->run([&](ua::Core& core, TimePoint now) { return core.follow_redirect(call, now); });
+}
 Result<void> UserAgent::reject(CallId call, int status) {
   return impl_->run([&](ua::Core& core, TimePoint now) { return core.reject(call, status, now); });
 }

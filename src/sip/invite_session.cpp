@@ -50,12 +50,14 @@ InviteSession::InviteSession(UsageContext context, Owner owner, SessionConfig co
       config_(std::move(config)),
       digest_(digest),
       state_(Idle{}),
-      acks_(context, owner, static_cast<std::uint32_t>(Timer::Acks)) {}
+      acks_(context, owner, static_cast<std::uint32_t>(Timer::Acks)),
+      asked_interval_(config_.timer.interval) {}
 
 InviteSession::~InviteSession() {
   drop_unacked();
   drop_limit();
   drop_unpracked();
+  stop_session_timer();
 }
 
 SessionState InviteSession::state() const {
@@ -92,6 +94,7 @@ void InviteSession::finish(sip::Ended outcome, const char* cause, TimePoint now)
   acks_.stop();
   drop_unacked();
   drop_unpracked();
+  stop_session_timer();
   queued_progress_.clear();
   held_accept_.reset();
   for (const Prack& prack : std::exchange(pracks_, {}))
@@ -206,6 +209,11 @@ void InviteSession::on_timer(std::uint32_t kind, TimePoint now) {
     case Timer::Limit: limit_ = {}; return on_limit(now);
     case Timer::RetransmitReliable: return retransmit_reliable(now);
     case Timer::PrackDeadline: return on_prack_deadline(now);
+    case Timer::SessionRefresh:
+      refresh_due_ = {};
+      if (std::holds_alternative<Confirmed>(state_)) emit(RefreshDue{});
+      return;
+    case Timer::SessionExpiry: return on_session_expiry(now);
   }
 }
 

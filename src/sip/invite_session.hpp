@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One call leg (RFC 3261 §13 to §15, UPDATE of RFC 3311, PRACK of RFC 3262): sets up, keeps,
-// refreshes and ends an INVITE dialog, as caller or callee. Owned by a call in ua, which routes
-// transaction events, timers and in-dialog requests here, and takes the session's own events from
-// poll_event. SDP is opaque.
+// One call leg (RFC 3261 §13 to §15, UPDATE of RFC 3311, PRACK of RFC 3262, the session timer of
+// RFC 4028): sets up, keeps, refreshes and ends an INVITE dialog, as caller or callee. Owned by a
+// call in ua, which routes transaction events, timers and in-dialog requests here, and takes the
+// session's own events from poll_event. SDP is opaque.
 //
 // It decides nothing about recovery: after an address change its owner chooses among the operations
 // marked "recovery" below. A refresh that fails is reported and never retried here, except for one
 // answer to a digest challenge. Nothing that fails or times out within a dialog ends the session,
-// but a BYE (either way) and a missing ACK; RFC 3261 §12.2.1.2 would end it on 408 and 481, which
-// is left to the owner, since after a change of address these say nothing about the peer.
+// but a BYE (either way), a missing ACK, and a session timer that has run out; RFC 3261 §12.2.1.2
+// would end it on 408 and 481, which is left to the owner, since after a change of address these
+// say nothing about the peer.
 #pragma once
 
 #include <chrono>
@@ -31,6 +32,7 @@
 #include "sip/offer_answer.hpp"
 #include "sip/session_events.hpp"
 #include "sip/session_requests.hpp"
+#include "sip/session_timer.hpp"
 #include "sip/transaction.hpp"
 #include "sip/usage.hpp"
 
@@ -47,6 +49,7 @@ struct SessionConfig {
   std::vector<std::string> supported;  ///< Option tags for Supported, and what Require may ask for.
   /// 100rel; see CallPolicy::reliable_provisional.
   ExtensionUse reliable = ExtensionUse::Off;
+  SessionTimerConfig timer;
 
   static wire::MethodSet default_allow();
 };
@@ -190,6 +193,9 @@ class InviteSession {
   /// gone to where we were, neither the 2xx nor the call depends on it any more, unless it brought
   /// our offer: the 2xx repeats the answer, which a peer that has it ignores.
   void resend_reliable(TimePoint now);
+  /// While held, a session timer that runs out does not end the session. Letting go after that ends
+  /// it at once; a refresh with a 2xx starts the timer anew.
+  void hold_expiry(bool hold, TimePoint now);
   /// While held, a missing ACK does not end the session: the 2xx is retransmitted on. Letting go
   /// after the deadline has passed ends it at once.
   void hold_ack_timeout(bool hold, TimePoint now);
@@ -226,6 +232,8 @@ class InviteSession {
   bool refresh_pending() const { return local_refresh_.has_value(); }
   /// The peer's re-INVITE or UPDATE waits for answer_offer or reject_offer.
   bool peer_request_pending() const { return peer_request_.has_value(); }
+  /// What has been agreed on (RFC 4028); nullopt: no session timer.
+  const std::optional<SessionTimer>& session_timer() const { return session_timer_; }
   /// A PRACK of ours has no final answer.
   bool prack_pending() const { return !pracks_.empty(); }
   /// A reliable provisional response of ours has no PRACK.
@@ -254,6 +262,8 @@ class InviteSession {
   static constexpr std::size_t kMaxOpenRequests = 8;
   /// PRACKs without an answer; a reliable response beyond them is dropped and will come again.
   static constexpr std::size_t kMaxPracks = 16;
+  /// 422s in a row that are answered with a longer session interval.
+  static constexpr int kMaxIntervalRaises = 3;
   /// Provisional responses that wait for the PRACK of the one before; further ones replace the
   /// last.
   static constexpr std::size_t kMaxQueuedProgress = 4;
@@ -366,6 +376,8 @@ class InviteSession {
     Limit,
     RetransmitReliable,
     PrackDeadline,
+    SessionRefresh,
+    SessionExpiry,
   };
   /// One of send_request.
   struct LocalRequest {
@@ -468,6 +480,13 @@ class InviteSession {
   bool on_own_response(const ResponseArrived& event, TimePoint now);
   bool on_own_failed(const ClientFailed& event);
   void drop_own_requests(TimePoint now);
+  // Session timer; session_refresh_timer.cpp
+  void start_session_timer(std::optional<SessionTimer> timer, TimePoint now);
+  void stop_session_timer();
+  void on_session_expiry(TimePoint now);
+  /// After a 422: is it worth asking again, for more?
+  bool raise_interval(const wire::Message& response);
+  std::optional<SessionTimer> timer_for(const wire::Message& request) const;
 
   // Ending; session_end.cpp
   void send_bye(sip::Ended outcome, TimePoint now, DigestAttempt attempt = {});
@@ -509,7 +528,14 @@ class InviteSession {
   std::deque<QueuedProgress> queued_progress_;
   std::optional<std::string> held_accept_;  ///< SDP of a 200 that waits for a PRACK.
   std::uint32_t last_rseq_ = 0;             ///< Of our own; 0: none yet.
-  MessagePtr first_invite_;                 ///< The peer's, for is_merged.
+  std::optional<SessionTimer> session_timer_;
+  TimerId refresh_due_;
+  TimerId session_end_;
+  std::chrono::seconds asked_interval_{};
+  int interval_raises_ = 0;
+  bool hold_expiry_ = false;
+  bool expiry_overdue_ = false;
+  MessagePtr first_invite_;  ///< The peer's, for is_merged.
   std::vector<LocalRequest> own_requests_;
   TimerId limit_;
   bool hold_ack_timeout_ = false;

@@ -359,37 +359,6 @@ TEST_F(CallFixture, OptionalBodyOfAnUnknownTypeIsIgnored) {
   EXPECT_EQ(bob.events, (Lines{"OfferRequested INVITE"}));
 }
 
-TEST_F(CallFixture, SessionTimerIsLeftToThePeer) {
-  const struct {
-    const char* headers;
-    const char* expected;  // Empty: no timer in the 2xx.
-  } cases[] = {
-      {"Supported: timer\r\nSession-Expires: 1800\r\n", "Session-Expires: 1800;refresher=uac"},
-      {"Supported: timer\r\nSession-Expires: 90;refresher=uac\r\n",
-       "Session-Expires: 90;refresher=uac"},
-      {"Supported: timer\r\nSession-Expires: 90;refresher=uas\r\n", ""},
-      {"Session-Expires: 1800\r\n", ""},
-      {"", ""},
-  };
-  int number = 0;
-  for (const auto& c : cases) {
-    stranger_invites("timer" + std::to_string(++number),
-                     std::string("Contact: <sip:x@10.1.0.2>\r\n") + c.headers);
-    world.run();
-    world.messages.clear();
-    ASSERT_TRUE(bob.session().accept(sdp("b1"), world.now));
-    world.run();
-    const auto answers = world.all("bob", "200 INVITE");
-    ASSERT_FALSE(answers.empty());
-    const auto value = answers[0]->first(wire::HeaderId::SessionExpires);
-    EXPECT_EQ(value.has_value(), *c.expected != '\0') << c.headers;
-    if (value) {
-      EXPECT_EQ("Session-Expires: " + std::string(*value), c.expected);
-      EXPECT_TRUE(wire::has_token(*answers[0], wire::HeaderId::Require, "timer"));
-    }
-  }
-}
-
 TEST_F(CallFixture, MergedInviteIsRecognisedAndMayJoin) {
   call();
   world.run(milliseconds(50));

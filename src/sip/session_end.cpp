@@ -52,6 +52,7 @@ void InviteSession::send_bye(sip::Ended outcome, TimePoint now, DigestAttempt at
   local_refresh_.reset();
   acks_.stop();
   drop_unacked();
+  stop_session_timer();
   close_peer_request(487, now);
   if (owed_ack_) {
     // Without it the peer retransmits its 2xx; that it owes an answer does not matter any more.

@@ -8,11 +8,13 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "godwit/header.hpp"
 #include "godwit/strong_id.hpp"
 #include "godwit/time.hpp"
 #include "sip/dialog.hpp"
+#include "sip/redirection.hpp"
 #include "sip/transaction.hpp"
 #include "wire/sip/method.hpp"
 
@@ -144,6 +146,15 @@ struct RequestAnswered {
   std::uint32_t cseq = 0;  ///< Of the request that was answered.
 };
 
+/// Half the session interval is over, and we are the one who refreshes (RFC 4028). Due: refresh.
+struct RefreshDue {};
+
+/// A 3xx answered our INVITE; Ended follows. Where else the callee may be found, the best first.
+struct Redirected {
+  int status = 0;
+  std::vector<RedirectTarget> targets;
+};
+
 /// The caller gave up before we answered; Ended follows.
 struct Cancelled {};
 
@@ -163,6 +174,7 @@ using SessionEvent =
     std::variant<DialogAdded, DialogRemoved, Progress, Answered, Forked, OfferReceived,
                  OfferRequested, OfferWithdrawn, AnswerReceived, AnswerMissing, AckReceived,
                  AckMissing, RefreshDone, RefreshFailed, CancelAnswered, LateAnswer, PeerMoved,
-                 InDialogRequest, RequestAnswered, Cancelled, Ended, PrackReceived>;
+                 InDialogRequest, RequestAnswered, Cancelled, Ended, PrackReceived, RefreshDue,
+                 Redirected>;
 
 }  // namespace godwit::sip

@@ -125,7 +125,7 @@ TEST_F(Forks, AnswerWithoutATagCannotBeACall) {
 TEST_F(Forks, RedirectionIsTheOwnersBusiness) {
   call_and_hold();
   answer(302, "f1");
-  EXPECT_EQ(alice.events, (Lines{"Ended 302 by peer"}));
+  EXPECT_EQ(alice.events, (Lines{"Redirected 302 sip:f1@10.9.0.1:5060", "Ended 302 by peer"}));
 }
 
 // --- digest ---
@@ -221,6 +221,25 @@ TEST_F(Challenged, RefusedCredentialsAreAnEndNotALoop) {
   EXPECT_EQ(alice.events, (Lines{"Ended 401 by peer"}));
   EXPECT_LE(counts.size(), 3U);
   expect_quiet();
+}
+
+TEST_F(Forks, EveryForkThatAnswersAnAbandonedInviteIsAcknowledgedAndAllButOneEnded) {
+  call_and_hold();
+  answer(180, "f1");
+  alice.session().abandon_pending(world.now);
+  world.run(milliseconds(50));
+  clear();
+  for (const char* tag : {"f1", "f2", "f3"}) answer(200, tag, sdp("b"));
+  EXPECT_EQ(alice.session().dialog()->id.remote_tag, "f1");
+  std::set<std::string> acknowledged;
+  for (const auto* ack : world.all("alice", "ACK"))
+    acknowledged.insert(std::string(wire::to_tag_of(*ack)));
+  EXPECT_EQ(acknowledged, (std::set<std::string>{"f1", "f2", "f3"}));
+  std::set<std::string> ended;
+  for (const auto* bye : world.all("alice", "BYE"))
+    ended.insert(std::string(wire::to_tag_of(*bye)));
+  EXPECT_EQ(ended, (std::set<std::string>{"f2", "f3"}));
+  EXPECT_EQ(alice.session().state(), SessionState::Confirmed);
 }
 
 }  // namespace

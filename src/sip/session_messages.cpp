@@ -31,16 +31,6 @@ std::string joined(const std::vector<std::string>& parts) {
   return text;
 }
 
-/// RFC 4028 §9, as far as a user agent must go that refreshes nothing by itself: the peer may do
-/// it. If it wants us to be the refresher, no session timer comes about, which it has to accept.
-std::optional<wire::SessionExpires> session_timer_for_peer(const wire::Message& request) {
-  const auto wanted = wire::session_expires_of(request);
-  if (!wanted || wanted->refresher == wire::Refresher::Uas) return std::nullopt;
-  const bool able = wire::has_token(request, HeaderId::Supported, "timer") ||
-                    wire::has_token(request, HeaderId::Require, "timer");
-  return able ? wanted : std::nullopt;
-}
-
 }  // namespace
 
 wire::MethodSet SessionConfig::default_allow() {
@@ -78,6 +68,7 @@ void InviteSession::add_identity(wire::DraftHeaders& headers, HeaderId software)
     allow.insert(wire::Method::Prack);
     supported.emplace_back(kReliableTag);
   }
+  if (config_.timer.use != ExtensionUse::Off) supported.emplace_back(kTimerTag);
   headers.emplace_back(HeaderId::Allow, allow.to_string());
   if (!supported.empty()) headers.emplace_back(HeaderId::Supported, joined(supported));
   if (!config_.user_agent.empty()) headers.emplace_back(software, config_.user_agent);
@@ -104,6 +95,7 @@ wire::RequestDraft InviteSession::draft_invite(const InviteRequest& request) con
   if (!request.referred_by.empty())
     draft.headers.emplace_back(HeaderId::ReferredBy, request.referred_by);
   add_identity(draft.headers, HeaderId::UserAgent);
+  ask_for_timer(draft.headers, config_.timer, asked_interval_, std::nullopt);
   draft.contact.wanted = true;
   if (request.offer) {
     draft.content_type = kSdpType;
@@ -115,6 +107,14 @@ wire::RequestDraft InviteSession::draft_invite(const InviteRequest& request) con
 wire::RequestDraft InviteSession::draft_refresh(const RefreshRequest& request) {
   wire::RequestDraft draft = dialog_->make_request(request.method);
   add_identity(draft.headers, HeaderId::UserAgent);
+  if (dialog_->phase == Dialog::Phase::Confirmed) {
+    // A recovery's refresh, too, keeps interval and refresher (RFC 4028 §7.4).
+    if (session_timer_) asked_interval_ = std::max(asked_interval_, session_timer_->interval);
+    ask_for_timer(
+        draft.headers, config_.timer,
+        session_timer_ && interval_raises_ == 0 ? session_timer_->interval : asked_interval_,
+        session_timer_);
+  }
   if (request.offer) {
     draft.content_type = kSdpType;
     draft.body = *request.offer;
@@ -159,11 +159,7 @@ wire::ResponseDraft InviteSession::draft_response(const wire::Message& request, 
     draft.headers.emplace_back(HeaderId::Server, config_.user_agent);
   }
   if (targets && code >= 200 && code < 300) {
-    if (const auto timer = session_timer_for_peer(request)) {
-      draft.headers.emplace_back(HeaderId::Require, "timer");
-      draft.headers.emplace_back(HeaderId::SessionExpires,
-                                 std::to_string(timer->interval.count()) + ";refresher=uac");
-    }
+    if (const auto timer = timer_for(request)) write_granted(draft.headers, request, *timer);
   }
   if (!sdp.empty()) {
     draft.content_type = kSdpType;
@@ -176,7 +172,34 @@ Result<void> InviteSession::answer(const PeerRequest& to, int code, const std::s
                                    TimePoint now) {
   const wire::ResponseDraft draft = draft_response(*to.request, to.flow, code, sdp);
   if (draft.contact.wanted && dialog_) dialog_->local_contact = contact_;
-  return context_.transactions.respond(to.transaction, draft, contact_value(), now);
+  auto sent = context_.transactions.respond(to.transaction, draft, contact_value(), now);
+  const wire::Method method = to.request->method();
+  const bool refreshes =
+      method == wire::Method::Invite ||
+      (method == wire::Method::Update && dialog_ && dialog_->phase == Dialog::Phase::Confirmed);
+  if (sent && code >= 200 && code < 300 && refreshes)
+    start_session_timer(timer_for(*to.request), now);
+  return sent;
+}
+
+std::optional<SessionTimer> InviteSession::timer_for(const wire::Message& request) const {
+  // In an early dialog an UPDATE does not start what only the 2xx to the INVITE does.
+  const bool early_update = request.method() == wire::Method::Update &&
+                            (!dialog_ || dialog_->phase == Dialog::Phase::Early);
+  if (early_update) return std::nullopt;
+  return grant_timer(request, config_.timer, session_timer_);
+}
+
+bool InviteSession::raise_interval(const wire::Message& response) {
+  if (config_.timer.use == ExtensionUse::Off || interval_raises_ == kMaxIntervalRaises)
+    return false;
+  const auto longer = longer_interval(response, asked_interval_);
+  if (!longer) return false;
+  ++interval_raises_;
+  asked_interval_ = *longer;
+  // RFC 4028 §7.3: the largest Min-SE seen goes into the next request.
+  config_.timer.min = std::max(config_.timer.min, *longer);
+  return true;
 }
 
 void InviteSession::refuse(const RequestArrived& event, int code, wire::DraftHeaders extra,
@@ -193,7 +216,7 @@ std::optional<std::pair<int, wire::DraftHeaders>> InviteSession::objection(
   // field, it MUST respond by generating a response with status code 420".
   std::vector<std::string> unsupported;
   for (const std::string_view tag : request.values(HeaderId::Require)) {
-    const bool timer = wire::lex::iequals(tag, "timer") && session_timer_for_peer(request);
+    const bool timer = wire::lex::iequals(tag, kTimerTag) && config_.timer.use != ExtensionUse::Off;
     // RFC 3262 §3 knows it in an INVITE only.
     const bool reliable = wire::lex::iequals(tag, kReliableTag) &&
                           config_.reliable != ExtensionUse::Off &&
@@ -214,6 +237,15 @@ std::optional<std::pair<int, wire::DraftHeaders>> InviteSession::objection(
     wire::DraftHeaders headers;
     headers.emplace_back(HeaderId::Require, std::string(kReliableTag));
     return std::pair{421, std::move(headers)};
+  }
+  const bool refresh =
+      request.method() == wire::Method::Invite || request.method() == wire::Method::Update;
+  if (refresh && is_too_brief(request, config_.timer)) {
+    wire::DraftHeaders headers;
+    // RFC 4028 §9: 422, "containing a Min-SE header field with the minimum" interval.
+    headers.emplace_back(HeaderId::MinSE,
+                         std::to_string(std::max(config_.timer.min, kMinSessionInterval).count()));
+    return std::pair{422, std::move(headers)};
   }
   // §8.2.3. A body that the sender marks as optional may be ignored.
   const bool targets =

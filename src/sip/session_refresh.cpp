@@ -78,6 +78,10 @@ void InviteSession::on_refresh_response(const ResponseArrived& event, TimePoint 
       return;
     }
   }
+  if (status == 422 && raise_interval(response)) {
+    LocalRefresh again = *local_refresh_;
+    if (send_refresh(std::move(again), now)) return;
+  }
   std::optional<Duration> retry_after;
   if (status == 491) {
     retry_after = glare_wait();
@@ -94,7 +98,11 @@ void InviteSession::on_refresh_answered(const wire::Message& response, TimePoint
   target_may_have_moved(dialog_->refresh_target(response));
   // An answered refresh proves that the peer has all that came before: our 2xx, our ACK.
   acks_.stop();
-  if (dialog_->phase == Dialog::Phase::Confirmed) confirm_without_ack(now);
+  if (dialog_->phase == Dialog::Phase::Confirmed) {
+    confirm_without_ack(now);
+    // RFC 4028 §10: every 2xx to a re-INVITE or UPDATE refreshes the session.
+    start_session_timer(granted_timer(response, config_.timer, asked_interval_), now);
+  }
 
   std::string sdp = sdp_of(response);
   if (refresh.request.method == wire::Method::Invite) {

@@ -67,6 +67,15 @@ void InviteSession::on_invite_response(const ResponseArrived& event, TimePoint n
       return;
     }
   }
+  if (status == 422 && raise_interval(response)) {
+    drop_forks(now);
+    ++seed_.cseq;
+    Outgoing again = std::move(outgoing);
+    if (auto sent = send_invite(std::move(again), now); !sent)
+      finish(sip::Ended{503, sent.error().detail, EndedBy::Local}, "INVITE not sent", now);
+    return;
+  }
+  if (status < 400) emit(Redirected{status, redirect_targets(response)});
   finish(sip::Ended{status, std::string(response.reason()), EndedBy::Peer}, "INVITE rejected", now);
 }
 
@@ -142,6 +151,7 @@ void InviteSession::on_answered(const ResponseArrived& event, TimePoint now) {
   drop_forks(now);
   drop_limit();
   enter(Confirmed{}, "2xx to INVITE");
+  start_session_timer(granted_timer(response, config_.timer, asked_interval_), now);
   const bool agreed_early = offer_answer_.current().has_value();
   emit(Answered{dialog_->id.remote_tag, agreed_early});
   if (agreed_early || offer_answer_.must_answer()) {

@@ -125,6 +125,12 @@ inline std::string describe(const SessionEvent& event) {
     }
     std::string operator()(const Cancelled&) const { return "Cancelled"; }
     std::string operator()(const PrackReceived&) const { return "PrackReceived"; }
+    std::string operator()(const RefreshDue&) const { return "RefreshDue"; }
+    std::string operator()(const Redirected& e) const {
+      std::string text = "Redirected " + std::to_string(e.status);
+      for (const RedirectTarget& target : e.targets) text += " " + target.uri;
+      return text;
+    }
     std::string operator()(const Ended& e) const {
       return "Ended " + std::to_string(e.status) + " by " + to_string(e.by);
     }

@@ -16,6 +16,7 @@
 #include "godwit/event.hpp"
 #include "mobility/plan.hpp"
 #include "sip/invite_session.hpp"
+#include "sip/redirection.hpp"
 #include "ua/locator.hpp"
 #include "ua/media_description.hpp"
 
@@ -45,7 +46,8 @@ struct Substitute {
 struct RefreshWish {
   bool hold_changed = false;
   bool recovery = false;
-  bool any() const { return hold_changed || recovery; }
+  bool timer = false;  ///< The session timer asks for it (RFC 4028).
+  bool any() const { return hold_changed || recovery || timer; }
 };
 
 /// Digits of one command, on their way one by one.
@@ -115,6 +117,13 @@ struct Call {
   std::uint32_t former_number = 0;
   std::unique_ptr<sip::InviteSession> former;
   bool former_to_cancel = false;
+  /// Was `former` answered after all? It is asked by a re-INVITE; `restart_at` limits the wait.
+  enum class Adoption : std::uint8_t { None, Wanted, Asked, Refused };
+  Adoption adoption = Adoption::None;
+  SessionOrigin former_origin;
+  std::optional<wire::SessionDescription> former_sent;
+  std::optional<wire::SessionDescription> adoption_offer;
+  std::string adoption_answer;
   std::optional<TimePoint>
       restart_at;              ///< The new INVITE leaves then, or when the CANCEL is answered.
   bool start_retried = false;  ///< A socket for the first INVITE was refused once.
@@ -138,6 +147,10 @@ struct Call {
   std::optional<media::PathId> early_path;
   /// What each early dialog of our INVITE has agreed on or previewed, by its remote tag.
   std::map<std::string, AgreedAudio> early_agreed;
+  // 3xx.
+  std::optional<sip::Redirection> redirection;
+  bool choice_wanted = false;  ///< The application is to say whether it is followed.
+  int choice_status = 0;
   bool early_update = false;  ///< An UPDATE that only moves the target is on its way.
 
   // Signalling path.
@@ -187,14 +200,16 @@ struct Call {
   bool transferred = false;  ///< By our wish, with success: to be ended.
   int told_transfer = 0;     ///< The final state told last, for the case that it was lost.
   std::uint32_t told_transfer_cseq = 0;
-  TransferOrigin ordered;  ///< Of a call that a transfer made us place.
-  CallId replaces;         ///< Whose place this incoming call takes.
-  CallId replaced_by;      ///< The other way round: to be ended.
+  TransferOrigin ordered;    ///< Of a call that a transfer made us place.
+  CallId replaces;           ///< Whose place this incoming call takes.
+  CallId replaced_by;        ///< The other way round: to be ended.
   std::deque<DtmfRow> dtmf;  ///< Rows of digits, the first one on its way.
   bool dtmf_in_flight = false;
   std::optional<Substitute> substitute;
   bool substitute_tried = false;  ///< In this generation.
   bool refresh_given_up = false;  ///< Only the substitute can save the call.
+  bool update_refused = false;    ///< By a peer that listed it in Allow; re-INVITE does as well.
+  TimerId holds;                  ///< Until then a missing ACK or session refresh ends nothing.
 
   /// `contact` without the user's name, if that is to be hidden.
   std::string hidden(std::string contact) const;

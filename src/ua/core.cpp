@@ -173,6 +173,10 @@ void Core::Impl::dispatch(const sip::TransactionEvent& event, TimePoint now) {
         if (const SessionRef found = find_session(id)) {
           to_session(*found.session);
           touch(found.call->id);
+        } else if (const auto* answer = std::get_if<sip::ResponseArrived>(&event)) {
+          release_orphan(answer->flow, *answer->response, now);
+        } else if (const auto* detached = std::get_if<sip::DetachedAnswerArrived>(&event)) {
+          release_orphan(detached->flow, *detached->response, now);
         }
         break;
       case OwnerKind::CallControl:
@@ -265,6 +269,8 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
           case CallTimer::Unreachable: on_unreachable_timer(*call, now); break;
           case CallTimer::Substitute: on_substitute_timer(*call, now); break;
           case CallTimer::Transfer: on_transfer_timer(*call, now); break;
+          case CallTimer::Choice: on_choice_timer(*call); break;
+          case CallTimer::Holds: hold_timeouts(*call, false, now); break;
         }
         touch(call->id);
       }

@@ -42,6 +42,7 @@ class Core {
   Result<void> answer(CallId call, TimePoint now);
   Result<void> reject(CallId call, int status, TimePoint now);
   Result<void> progress(CallId call, int status, TimePoint now);
+  Result<void> follow_redirect(CallId call, TimePoint now);
   Result<void> hang_up(CallId call, TimePoint now);
   Result<void> hold(CallId call, TimePoint now);
   Result<void> resume(CallId call, TimePoint now);

@@ -62,6 +62,9 @@ Result<RequestId> Core::ask_options(AccountId account, const std::string& target
 Result<RequestId> Core::ask_options(CallId call, TimePoint now) {
   return impl_->ask_options(call, now);
 }
+Result<void> Core::follow_redirect(CallId call, TimePoint now) {
+  return impl_->follow_redirect(call, now);
+}
 Result<RequestId> Core::transfer(CallId call, const std::string& target, TimePoint now) {
   return impl_->transfer(call, target, now);
 }

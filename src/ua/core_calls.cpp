@@ -51,6 +51,8 @@ void Core::Impl::make_session(Call& call) {
   call.early_agreed.clear();
   sip::SessionConfig session = session_config(call);
   session.reliable = account.config.calls.reliable_provisional;
+  session.timer = {account.config.calls.session_timer, account.config.calls.session_expires,
+                   account.config.calls.min_session_expires};
   call.session_number = ++last_session_;
   sessions_[call.session_number] = call.id;
   call.session = std::make_unique<sip::InviteSession>(
@@ -60,13 +62,13 @@ void Core::Impl::make_session(Call& call) {
 
 Result<CallId> Core::Impl::call(AccountId account, const std::string& target, TimePoint now,
                                 CallOptions options) {
-  const auto placed = place_call(account, target, std::move(options), {});
+  const auto placed = place_call(account, target, now, std::move(options));
   settle(now);
   return placed;
 }
 
 Result<CallId> Core::Impl::place_call(AccountId account_id, const std::string& target,
-                                      CallOptions options, TransferOrigin origin) {
+                                      TimePoint now, CallOptions options, TransferOrigin origin) {
   if (shutting_down_) return fail(ErrorCode::WrongState, "the user agent is shutting down");
   Account* account = find_account(account_id);
   if (account == nullptr || account->removed) {
@@ -96,14 +98,7 @@ Result<CallId> Core::Impl::place_call(AccountId account_id, const std::string& t
   }
   Call& call = make_call(account_id, true, std::move(options));
   call.ordered = std::move(origin);
-  call.target = callee.uri() + callee.transport_param();
-  if (!by_account) {
-    // Neither our domain nor through a proxy: straight to the host (RFC 3261 §8.1.2).
-    call.transport = callee.transport.value_or(sip::Transport::Udp);
-    if (call.transport == sip::Transport::Tls) call.tls_name = callee.host;
-    call.first_hop = callee.endpoint().value_or(Endpoint{IpAddress{}, callee.port});
-    if (!callee.endpoint()) locate_callee(call, callee, now);
-  }
+  aim_call(call, callee, now);
   outputs_.push_back(CreateMedia{call.id});
   set_state(call, CallState::Calling, 0, "calling " + call.target);
   touch(call.id);
@@ -232,6 +227,7 @@ void Core::Impl::end_call(Call& call, const std::string& why, TimePoint now) {
     touch(call.id);
     return;
   }
+  if (call.former && call.adoption != Call::Adoption::None) refuse_adoption(call, now);
   if (call.outgoing && !call.started) {
     finish_call(call, 0, why);
     touch(call.id);
@@ -255,8 +251,11 @@ void Core::Impl::finish_call(Call& call, int status, const std::string& reason) 
 
 void Core::Impl::advance(Call& call, TimePoint now) {
   drain(call, now);
-  if (call.former) cancel_former(call, now);
   if (call.state != CallState::Ended && !call.ending) advance_transfers(call, now);
+  if (call.former) {
+    cancel_former(call, now);
+    send_adoption(call, now);
+  }
   if (call.state == CallState::Ended || call.ending || call.suspended) return;
   if (call.outgoing && !call.started) {
     start_outgoing(call, now);
@@ -272,7 +271,12 @@ void Core::Impl::advance(Call& call, TimePoint now) {
 
 void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   Account& account = *accounts_.at(call.account);
-  if (call.former_to_cancel || (call.restart_at && now < *call.restart_at)) return;
+  if (call.former_to_cancel || call.choice_wanted) return;
+  if (call.restart_at && now < *call.restart_at) return;
+  if (call.former &&
+      (call.adoption == Call::Adoption::Wanted || call.adoption == Call::Adoption::Asked)) {
+    refuse_adoption(call, now);  // It has had its time.
+  }
   const std::optional<Endpoint> hop = call.first_hop ? call.first_hop : account.server;
   if (!hop || hop->address.family() == Family::None || !judge_.has_snapshot()) return;
   if (!call.path) {
@@ -403,8 +407,13 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
   if (call.reroute) return;  // Another way is being looked up.
   const MediaPath* path = call.next_media ? &*call.next_media : &*call.media;
   if (!path->rtp) return;  // PathOpened or PathFailed brings us back here.
-  const wire::Method method = early ? wire::Method::Update : wire::Method::Invite;
-  if (!call.session->can_refresh(method, true)) return;
+  // RFC 4028 §7.4 recommends UPDATE, without an offer, for what only the session timer wants.
+  const bool only_timer = call.wish.timer && !call.wish.hold_changed && !call.wish.recovery;
+  const sip::Dialog* dialog = call.session->dialog();
+  const bool bare_update = only_timer && !early && !call.update_refused && dialog != nullptr &&
+                           dialog->peer_allows(wire::Method::Update);
+  const wire::Method method = early || bare_update ? wire::Method::Update : wire::Method::Invite;
+  if (!call.session->can_refresh(method, !bare_update)) return;
   const Account& account = *accounts_.at(call.account);
   sip::RefreshRequest refresh;
   refresh.method = method;
@@ -413,10 +422,12 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
   if (call.wish.recovery) refresh.timers = account.recovery_timers();
   if (const auto limit = patience(call, refresh.flow.remote, now)) refresh.timers.timeout = limit;
   refresh.generation = call.generation;
-  call.open_offer = call.next_offer(config_.media, *path);
-  call.sent = call.open_offer;
-  call.offered_path = path->id;
-  refresh.offer = wire::to_string(*call.open_offer);
+  if (!bare_update) {
+    call.open_offer = call.next_offer(config_.media, *path);
+    call.sent = call.open_offer;
+    call.offered_path = path->id;
+    refresh.offer = wire::to_string(*call.open_offer);
+  }
   if (const auto sent = call.session->refresh(std::move(refresh), now); !sent) {
     log_.info("ua", "refresh put off: " + sent.error().detail);
     return;

@@ -6,8 +6,9 @@
 // SIP sessions), core_requests.cpp (requests outside dialogs), core_shaping.cpp (what applications
 // add), core_usages.cpp, core_messages.cpp, core_subscriptions.cpp and core_publications.cpp (what
 // accounts do besides), core_dtmf.cpp, core_media.cpp, core_recovery.cpp (a plan becomes SIP and
-// SDP), core_replaces.cpp (a new dialog for a call), core_transfer.cpp; core_api.cpp is Core itself. Not included
-// outside ua.
+// SDP), core_redirect.cpp and core_adoption.cpp (3xx; answers that a change cut off),
+// core_replaces.cpp (a new dialog for a call), core_transfer.cpp; core_api.cpp is Core itself. Not
+// included outside ua.
 //
 // How it moves: every input changes state and marks what it touched; settle() then brings each
 // touched account and call forward as far as the state allows (advance()), which is idempotent.
@@ -66,6 +67,7 @@ class Core::Impl {
   Result<void> hang_up(CallId id, TimePoint now, std::optional<ReasonHeader> reason = {});
   Result<void> set_hold(CallId id, bool hold, TimePoint now);
   Result<void> progress(CallId id, int status, TimePoint now);
+  Result<void> follow_redirect(CallId id, TimePoint now);
   Result<void> media_command(CallId id, media::MediaCommand command, TimePoint now);
   Result<RequestId> send_message(AccountId account, const std::string& target,
                                  const MessageContent& content, TimePoint now);
@@ -117,6 +119,8 @@ class Core::Impl {
     Unreachable,
     Substitute,
     Transfer,
+    Choice,
+    Holds,
   };
   enum class CoreTimer : std::uint32_t { Retry = 1, BrokenListener };
 
@@ -202,8 +206,8 @@ class Core::Impl {
 
   // core_calls.cpp
   Call& make_call(AccountId account, bool outgoing, CallOptions options = {});
-  Result<CallId> place_call(AccountId account, const std::string& target, CallOptions options,
-                            TransferOrigin origin);
+  Result<CallId> place_call(AccountId account, const std::string& target, TimePoint now,
+                            CallOptions options, TransferOrigin origin = {});
   /// How all dialogs of the call present us.
   sip::SessionConfig session_config(const Call& call) const;
   void make_session(Call& call);
@@ -235,6 +239,21 @@ class Core::Impl {
   void on_answered(Call& call, const sip::Answered& answered, TimePoint now);
   bool can_update_early(const Call& call) const;
   void tell_early_target(Call& call, TimePoint now);
+
+  // core_redirect.cpp
+  void aim_call(Call& call, const SipAddress& callee, TimePoint now);
+  void on_redirected(Call& call, const sip::Redirected& event);
+  bool call_next_target(Call& call, const sip::Ended& ended, TimePoint now);
+  void leave_session(Call& call);
+  void try_next_target(Call& call, TimePoint now);
+  void on_choice_timer(Call& call);
+
+  // core_adoption.cpp
+  void ask_former(Call& call, TimePoint now);
+  void send_adoption(Call& call, TimePoint now);
+  void refuse_adoption(Call& call, TimePoint now);
+  void adopt_former(Call& call, const std::string& answer, TimePoint now);
+  void release_orphan(const sip::Flow& flow, const wire::Message& response, TimePoint now);
 
   // core_requests.cpp
   void on_request(const sip::RequestArrived& event, TimePoint now);
@@ -355,6 +374,7 @@ class Core::Impl {
   void recover_call(const mobility::PlanRow& row, const mobility::NetworkChange& change,
                     TimePoint now);
   void suspend_call(Call& call, TimePoint now);
+  void hold_timeouts(Call& call, bool hold, TimePoint now);
   void move_media(Call& call, const mobility::PlanRow& row, const mobility::NetworkChange& change);
   void move_session(Call& call, TimePoint now);
   bool may_ask_again(const Call& call, const RefreshWish& carried, TimePoint now) const;
@@ -423,6 +443,9 @@ class Core::Impl {
   std::set<AccountId> touched_accounts_;
   std::set<CallId> touched_calls_;
   std::vector<CallId> finished_calls_;
+  /// Dialogs that answered an INVITE whose call was over, and were sent BYE; the last ones.
+  static constexpr std::size_t kMaxOrphans = 32;
+  std::deque<sip::DialogId> orphans_;
   std::vector<ListenerId> dead_listeners_;
   std::set<ListenerId> broken_listeners_;  ///< Refused a send; looked at when the timer fires.
   std::vector<IpAddress> watched_;

@@ -173,6 +173,17 @@ void Core::Impl::suspend_call(Call& call, TimePoint now) {
   progress(recovery_->call_suspended(call.id, now));
 }
 
+void Core::Impl::hold_timeouts(Call& call, bool hold, TimePoint now) {
+  // While we are on our way the peer cannot acknowledge or refresh; what would end the call for it
+  // waits for the deadline of the recovery (design §5).
+  call.session->hold_ack_timeout(hold, now);
+  call.session->hold_expiry(hold, now);
+  if (!hold) return;
+  const Duration patience = accounts_.at(call.account)->config.ip_change.recovery_deadline;
+  timers_.cancel(call.holds);
+  call.holds = schedule(call, CallTimer::Holds, now + patience);
+}
+
 void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::NetworkChange& change,
                               TimePoint now) {
   Call* call = find_call(CallId{row.use.value() / 3});
@@ -188,6 +199,7 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
   const IpAddress new_local = row.to ? row.to->local : IpAddress{};
   const bool talking = call->state == CallState::Confirmed && call->agreed.has_value();
   recovery_->add_call(call->id, old_local, new_local, talking && call->expects_audio());
+  if (call->state == CallState::Confirmed) hold_timeouts(*call, true, now);
   if (!row.to) {
     suspend_call(*call, now);
     return;
@@ -241,11 +253,18 @@ void Core::Impl::restart_outgoing(Call& call, const mobility::PlanRow& row) {
   if (!call.former) {
     // A third INVITE while the first is still being cancelled: the second is given up unheard, for
     // it has hardly begun.
+    call.former_origin = call.origin;
+    call.former_sent = call.sent;
+    call.adoption = Call::Adoption::None;
+    call.adoption_answer.clear();
     call.former = std::move(call.session);
     call.former_number = call.session_number;
     call.former_to_cancel = true;
   } else {
     sessions_.erase(call.session_number);
+    // The question whether the first was answered is put again from here.
+    if (call.adoption == Call::Adoption::Asked) call.adoption = Call::Adoption::Wanted;
+    if (call.adoption == Call::Adoption::Wanted) call.former_to_cancel = true;
   }
   make_session(call);
   call.started = false;
@@ -348,6 +367,7 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
   const auto again = [&](Duration wait) {
     call.wish.hold_changed = call.wish.hold_changed || carried.hold_changed;
     call.wish.recovery = call.wish.recovery || carried.recovery;
+    call.wish.timer = call.wish.timer || carried.timer;
     call.refresh_not_before = now + wait;
     schedule(call, CallTimer::Refresh, now + wait);
   };
@@ -382,6 +402,14 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
   if (call.state != CallState::Confirmed) {
     // An UPDATE of a call that is not answered yet: the refresh after the answer brings it.
     if (for_recovery) recovery_->call_moved_without_refresh(call.id);
+    return;
+  }
+  if (carried.timer && failed.method == wire::Method::Update &&
+      failed.failure == sip::RefreshFailure::Rejected && failed.status != 481 &&
+      failed.status != 408) {
+    call.update_refused = true;
+    call.wish.timer = true;
+    touch(call.id);
     return;
   }
   if (!carried.recovery) {

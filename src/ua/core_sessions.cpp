@@ -19,12 +19,17 @@ void Core::Impl::drain_former(Call& call, TimePoint now) {
     } else if (const auto* removed = std::get_if<sip::DialogRemoved>(&*event)) {
       dialogs_.erase(removed->id);
     } else if (std::get_if<sip::CancelAnswered>(&*event) != nullptr) {
-      call.restart_at = now;
-      // A fork that had answered before the CANCEL came has our ACK now and is a call, of which our
-      // user knows nothing: it is ended, and the callee called anew.
-      call.former->end(now);
+      ask_former(call, now);
     } else if (std::get_if<sip::LateAnswer>(&*event) != nullptr) {
-      call.former->end(now);  // The callee has answered what we had to give up; it is called anew.
+      ask_former(call, now);
+    } else if (const auto* answer = std::get_if<sip::AnswerReceived>(&*event)) {
+      call.adoption_answer = answer->sdp;
+    } else if (std::get_if<sip::RefreshDone>(&*event) != nullptr) {
+      if (call.adoption == Call::Adoption::Asked && !call.ending && !call.adoption_answer.empty()) {
+        return adopt_former(call, call.adoption_answer, now);
+      }
+    } else if (std::get_if<sip::RefreshFailed>(&*event) != nullptr) {
+      refuse_adoption(call, now);
     } else if (const auto* request = std::get_if<sip::InDialogRequest>(&*event)) {
       (void)call.former->respond(request->transaction, 481, now);
     } else if (std::get_if<sip::Ended>(&*event) != nullptr) {
@@ -32,6 +37,7 @@ void Core::Impl::drain_former(Call& call, TimePoint now) {
       sessions_.erase(call.former_number);
       std::erase_if(dialogs_, [&](const auto& e) { return e.second == call.former_number; });
       call.former.reset();
+      call.adoption = Call::Adoption::None;
       if (call.state == CallState::Ended) finished_calls_.push_back(call.id);
       return;
     }
@@ -76,6 +82,10 @@ void Core::Impl::on_session_event(Call& call, const sip::SessionEvent& event, Ti
   } else if (std::get_if<sip::AckReceived>(&event) != nullptr ||
              std::get_if<sip::PrackReceived>(&event) != nullptr) {
     on_peer_proven(call);
+  } else if (std::get_if<sip::RefreshDue>(&event) != nullptr) {
+    call.wish.timer = true;
+  } else if (const auto* redirected = std::get_if<sip::Redirected>(&event)) {
+    on_redirected(call, *redirected);
   } else if (std::get_if<sip::PeerMoved>(&event) != nullptr) {
     remotes_changed_ = true;
   } else if (const auto* ended = std::get_if<sip::Ended>(&event)) {
@@ -89,7 +99,8 @@ void Core::Impl::on_session_event(Call& call, const sip::SessionEvent& event, Ti
     }
     call.end_cause = ended->cause;
     const bool ours = ended->by != sip::EndedBy::Peer && !call.end_reason.empty();
-    if (!call_again(call, *ended, now) && !call_next_server(call, *ended, now)) {
+    if (!call_again(call, *ended, now) && !call_next_server(call, *ended, now) &&
+        !call_next_target(call, *ended, now)) {
       finish_call(call, ended->status, ours ? call.end_reason : ended->reason);
     }
   } else if (const auto* answered = std::get_if<sip::Answered>(&event)) {
@@ -178,6 +189,7 @@ void Core::Impl::on_refresh_done(Call& call, const sip::RefreshDone& done, TimeP
   call.refusals = 0;
   call.servers_tried = 0;
   retire_substitute(call, now);
+  hold_timeouts(call, false, now);
   if (!recovery_ || !for_recovery || done.generation != recovery_->generation()) return;
   progress(recovery_->refresh_answered(call.id, true, done.status, "", now));
   await_proof(call, now);

@@ -308,7 +308,7 @@ void Core::Impl::advance_transfers(Call& call, TimePoint now) {
   if (asked.accepted && !asked.new_call) {
     timers_.cancel(asked.limit);
     // RFC 3892 §2.2: the transferor's own word on who refers is passed on.
-    const auto placed = place_call(call.account, asked.target, CallOptions{},
+    const auto placed = place_call(call.account, asked.target, now, CallOptions{},
                                    {call.id, asked.replaces, asked.referred_by});
     if (placed) {
       asked.new_call = *placed;

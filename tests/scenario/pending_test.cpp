@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The moments of design §5: the address changes while something is under way.
+#include <set>
+
 #include "figures.hpp"
 
 namespace godwit::scenario {
@@ -256,20 +258,91 @@ TEST(PendingScenario, ALostRequestOfARecoveryIsSentAgainAfterTwoRoundTrips) {
 
 TEST(PendingScenario, TheAnswerToOurCallIsLost) {
   // The callee answers at the moment of the change: its 200 goes to the old address, and the CANCEL
-  // comes too late. As it rang before we know its tag: that call is ended, and a new one made.
+  // comes too late. As it rang before we know its tag, and a re-INVITE makes that dialog the call.
+  for (const int delay : {1026, 1030, 1049}) {
+    SCOPED_TRACE(delay);
+    World world;
+    world.phone.play_to_all(440);
+    world.register_phone();
+    world.peer.script("INVITE", {.delay = seconds(1), .ring = true});
+    const CallId call = *world.phone.call(world.account, "bob");
+    world.run_for(milliseconds(delay));
+    world.move_to_lte();
+    ASSERT_TRUE(world.run_until([&] { return world.phone.state(call) == CallState::Confirmed; },
+                                seconds(10)));
+    outlive_the_peers_patience(world);
+    EXPECT_EQ(world.call_id(), call) << "one call to our user";
+    EXPECT_EQ(world.peer.requests("BYE").size(), 0U);
+    std::set<std::string> dialogs;
+    for (const auto& invite : world.peer.requests("INVITE"))
+      dialogs.insert(invite.message.first("Call-ID"));
+    EXPECT_EQ(dialogs.size(), 1U) << "the callee saw one call";
+    expect_moved(world, world.lte_address());
+    ASSERT_TRUE(world.phone.hang_up(call));
+    world.run_for(seconds(1));
+    EXPECT_EQ(world.peer.end_reason(), "BYE received");
+  }
+}
+
+TEST(PendingScenario, ASecondChangeWhileItIsAskedWhetherItWasAnswered) {
+  for (const int second : {10, 40, 60, 90, 130}) {
+    SCOPED_TRACE(second);
+    World world;
+    world.phone.play_to_all(440);
+    world.register_phone();
+    world.peer.script("INVITE", {.delay = seconds(1), .ring = true});
+    const CallId call = *world.phone.call(world.account, "bob");
+    world.run_for(milliseconds(1030));
+    world.move_to_lte();
+    world.run_for(milliseconds(second));
+    world.move_to_wifi();
+    ASSERT_TRUE(world.run_until(
+        [&] { return world.phone.state(call) == CallState::Confirmed || world.phone.ended(call); },
+        seconds(20)));
+    EXPECT_FALSE(world.phone.ended(call)) << world.phone.ended(call)->reason;
+    outlive_the_peers_patience(world);
+    world.expect_audio(world.wifi_address());
+  }
+}
+
+TEST(PendingScenario, TheUserHangsUpWhileItIsAskedWhetherItWasAnswered) {
   World world;
-  world.phone.play_to_all(440);
   world.register_phone();
   world.peer.script("INVITE", {.delay = seconds(1), .ring = true});
   const CallId call = *world.phone.call(world.account, "bob");
   world.run_for(milliseconds(1030));
   world.move_to_lte();
-  ASSERT_TRUE(world.run_until([&] { return world.phone.state(call) == CallState::Confirmed; },
-                              seconds(10)));
-  outlive_the_peers_patience(world);
-  EXPECT_EQ(world.call_id(), call) << "one call to our user";
-  EXPECT_EQ(world.peer.requests("BYE").size(), 1U);
-  expect_moved(world, world.lte_address());
+  world.run_for(milliseconds(60));
+  ASSERT_TRUE(world.phone.hang_up(call));
+  world.run_for(seconds(40));
+  EXPECT_TRUE(world.phone.ended(call));
+  EXPECT_EQ(world.peer.state(), MockPeer::CallState::Ended) << "the callee is told";
+  EXPECT_EQ(world.phone.engines(), 0U);
+  EXPECT_TRUE(world.phone.idle());
+}
+
+TEST(PendingScenario, BothSidesHoldAtOnce) {
+  // 491 on both sides (RFC 3261 §14.1): each waits its own time, and both get through.
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    SCOPED_TRACE(seed);
+    Stage stage;
+    stage.seed = seed;
+    World world(stage);
+    world.call_peer();
+    ASSERT_TRUE(world.phone.hold(world.call_id()));
+    world.peer.reinvite("sendrecv");
+    world.run_for(milliseconds(200));
+    EXPECT_EQ(world.peer.last_status("INVITE"), 491);
+    world.run_for(seconds(5));
+    EXPECT_TRUE(world.phone.last<CallMediaChanged>()->held_by_us);
+    EXPECT_FALSE(world.peer.remote_sdps().back().wants_audio());
+    world.peer.reinvite("sendrecv");
+    world.run_for(seconds(1));
+    EXPECT_EQ(world.peer.last_status("INVITE"), 200);
+    ASSERT_TRUE(world.phone.resume(world.call_id()));
+    world.run_for(seconds(2));
+    world.expect_audio(world.wifi_address());
+  }
 }
 
 TEST(PendingScenario, TheAnswerIsLostAndNeverRang) {

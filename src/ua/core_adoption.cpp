@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What becomes of an INVITE of ours that an address change cut off (design §5, "outgoing, not
+// confirmed"): was it answered after all, then its dialog is adopted by a re-INVITE and becomes the
+// call; if not, the callee is called anew. And the 2xx of forks whose call is over.
+#include <algorithm>
+
+#include "sip/routing.hpp"
+#include "ua/core_impl.hpp"
+#include "wire/sip/headers.hpp"
+
+namespace godwit::ua {
+namespace {
+
+/// For how long, at least, the re-INVITE that asks may stay without an answer before the callee is
+/// called anew.
+constexpr Duration kAdoptionWait = std::chrono::seconds(1);
+
+}  // namespace
+
+void Core::Impl::ask_former(Call& call, TimePoint now) {
+  // Only a callee that rang has a dialog that could have been answered; which one of several is
+  // unknown, and the first is as good as any.
+  if (call.adoption == Call::Adoption::Wanted || call.adoption == Call::Adoption::Asked) return;
+  if (call.adoption == Call::Adoption::Refused || call.ending) return call.former->end(now);
+  if (call.former->state() != sip::SessionState::Confirmed) {
+    const auto early = call.former->early_dialogs();
+    const std::string tag = early.empty() ? std::string() : early.front()->id.remote_tag;
+    if (tag.empty() || !call.former->adopt(tag, now)) {
+      call.restart_at = now;
+      return call.former->end(now);
+    }
+  }
+  call.adoption = Call::Adoption::Wanted;
+  const Duration round_trip = accounts_.at(call.account)->round_trip.value_or(Duration{});
+  call.restart_at = now + std::max(kAdoptionWait, 4 * round_trip);
+  schedule(call, CallTimer::Refresh, *call.restart_at);
+  send_adoption(call, now);
+}
+
+void Core::Impl::send_adoption(Call& call, TimePoint now) {
+  if (call.adoption != Call::Adoption::Wanted || !call.former) return;
+  if (!call.media || !call.media->rtp || !call.former_sent) return;  // PathOpened comes back here.
+  sip::RefreshRequest refresh;
+  refresh.flow = call.former->flow();
+  refresh.contact = dialog_contact_for(call, refresh.flow);
+  refresh.timers = accounts_.at(call.account)->recovery_timers();
+  refresh.generation = call.generation;
+  call.adoption_offer =
+      make_reoffer(*call.former_sent, call.former->offer_answer().next_version(), *call.media->rtp,
+                   call.media->rtcp_port, call.wanted_direction());
+  refresh.offer = wire::to_string(*call.adoption_offer);
+  if (call.former->refresh(std::move(refresh), now)) {
+    call.adoption = Call::Adoption::Asked;
+  } else {
+    refuse_adoption(call, now);
+  }
+}
+
+void Core::Impl::refuse_adoption(Call& call, TimePoint now) {
+  if (call.adoption == Call::Adoption::None) return;
+  call.adoption = Call::Adoption::Refused;
+  call.restart_at = now;
+  call.former->end(now);
+  touch(call.id);
+}
+
+void Core::Impl::adopt_former(Call& call, const std::string& answer, TimePoint now) {
+  sessions_.erase(call.session_number);
+  call.session = std::move(call.former);
+  call.session_number = std::exchange(call.former_number, 0);
+  call.origin = call.former_origin;
+  call.adoption = Call::Adoption::None;
+  call.restart_at.reset();
+  call.started = true;
+  call.open_offer = std::exchange(call.adoption_offer, std::nullopt);
+  call.sent = call.open_offer;
+  call.offered_path = call.media->id;
+  remotes_changed_ = true;
+  log_.info("ua", "call " + std::to_string(call.id.value()) +
+                      " had been answered when the address changed");
+  on_answer(call, answer, now);
+}
+
+void Core::Impl::release_orphan(const sip::Flow& flow, const wire::Message& response,
+                                TimePoint now) {
+  const auto cseq = wire::cseq_of(response);
+  if (response.status() / 100 != 2 || !cseq || cseq->method != wire::Method::Invite) return;
+  const auto party = [](const std::optional<wire::NameAddr>& address) {
+    return address ? "<" + std::string(address->uri.text) + ">" : std::string();
+  };
+  sip::Dialog::Seed seed;
+  seed.call_id = wire::call_id_of(response);
+  seed.local_tag = wire::from_tag_of(response);
+  seed.local_party = party(wire::from_of(response));
+  seed.remote_party = party(wire::to_of(response));
+  seed.cseq = cseq->number;
+  auto dialog = sip::Dialog::as_uac(seed, {}, response);
+  if (!dialog) return;
+  // RFC 3261 §13.2.2.4: a 2xx of any fork is due an ACK, and a dialog that nobody wants a BYE.
+  const sip::Flow towards = sip::towards(flow, dialog->next_hop());
+  (void)transactions_.transmit(towards, wire::serialise(dialog->make_ack(cseq->number),
+                                                        transactions_.make_via(towards), {}));
+  if (std::find(orphans_.begin(), orphans_.end(), dialog->id) != orphans_.end()) return;
+  if (orphans_.size() == kMaxOrphans) orphans_.pop_front();
+  orphans_.push_back(dialog->id);
+  (void)transactions_.send_request(dialog->make_request(wire::Method::Bye), {}, towards,
+                                   owner(OwnerKind::Core, 0), {}, now);
+}
+
+}  // namespace godwit::ua
