@@ -46,13 +46,15 @@ std::vector<mobility::Use> Core::Impl::collect_uses() const {
     uses.push_back(std::move(use));
   }
   for (const auto& [id, call] : calls_) {
-    if (call->state == CallState::Ended || call->ending || !call->started || !call->path) continue;
+    if (call->state == CallState::Ended || call->ending || !call->path) continue;
+    // What is neither called nor asked about yet starts from wherever it is then.
+    if (!call->started && !call->former) continue;
     mobility::Use use;
     use.id = use_of(id);
     use.kind = mobility::UseKind::Call;
     use.name = "call " + std::to_string(id.value());
     use.path = *call->path;
-    use.remote = call->session->flow().remote;
+    use.remote = (call->started ? *call->session : *call->former).flow().remote;
     use.suspended = call->suspended;
     if (call->media) {
       const MediaPath& path = call->next_media ? *call->next_media : *call->media;
@@ -273,7 +275,14 @@ void Core::Impl::restart_outgoing(Call& call, const mobility::PlanRow& row) {
 
 void Core::Impl::cancel_former(Call& call, TimePoint now) {
   if (!call.former_to_cancel || !call.path) return;
-  const auto flow = flow_to(*call.path, hop_of(call.former->flow()), now);
+  const Hop hop = hop_of(call.former->flow());
+  const auto flow = flow_to(*call.path, hop, now);
+  if (const auto why = flow_failure(*call.path, hop)) {
+    call.former_to_cancel = false;
+    call.restart_at = now;
+    call.former->give_up(*why, now);
+    return drain_former(call, now);
+  }
   if (!flow) return;
   call.former_to_cancel = false;
   call.former->move_flow(*flow, dialog_contact_for(call, *flow));

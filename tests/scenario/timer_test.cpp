@@ -28,7 +28,7 @@ TEST(TimerScenario, WeRefreshByUpdateOrReinvite) {
     EXPECT_EQ(world.peer.requests("UPDATE").size(), update ? 4U : 0U) << "every 45 s";
     EXPECT_EQ(world.peer.requests("INVITE").size() - invites, update ? 0U : 4U);
     if (update) {
-      const SipText& request = world.peer.requests("UPDATE").front().message;
+      const SipText request = world.peer.requests("UPDATE").front().message;
       EXPECT_TRUE(request.body.empty());
       EXPECT_EQ(request.first("Session-Expires"), "90;refresher=uac");
     }

@@ -72,7 +72,7 @@ TEST(TransferScenario, BlindAndTheCallEndsWhenItHasSucceeded) {
   EXPECT_FALSE(world.transfer(call, "dave")) << "one at a time";
   world.run_for(milliseconds(500));
   ASSERT_EQ(world.peer.requests("REFER").size(), 1U);
-  const auto& refer = world.peer.requests("REFER")[0].message;
+  const auto refer = world.peer.requests("REFER")[0].message;
   EXPECT_EQ(refer.first("Refer-To"), "<sip:carol@example.org>");
   EXPECT_EQ(testing::uri_of(refer.first("Referred-By")), "sip:alice@example.org");
   EXPECT_TRUE(refer.has("Contact"));
@@ -177,13 +177,14 @@ TEST(TransferScenario, AskedForAndAccepted) {
   EXPECT_FALSE(world.accept(call));
   world.run_for(seconds(3));
   EXPECT_EQ(world.told(), (std::vector<std::string>{"100", "180", "200"}));
-  const auto& last = world.peer.requests("NOTIFY").back().message;
+  const auto last = world.peer.requests("NOTIFY").back().message;
   EXPECT_EQ(last.first("Subscription-State"), "terminated;reason=noresource");
   EXPECT_EQ(
       last.first("Event"),
       "refer;id=" + std::to_string(world.sent_sip("SIP/2.0 202").at(0).message.cseq_number()));
   EXPECT_EQ(testing::uri_of(world.carol.requests("INVITE").at(0).message.first("Referred-By")),
-            "sip:alice@example.org");
+            "sip:bob@example.org")
+      << "the transferor's own word";
   EXPECT_EQ(world.carol.state(), MockPeer::CallState::Confirmed);
   world.peer.bye();
   world.run_for(seconds(1));
