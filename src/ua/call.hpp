@@ -116,7 +116,8 @@ struct Call {
   /// over, while `session` calls anew.
   std::uint32_t former_number = 0;
   std::unique_ptr<sip::InviteSession> former;
-  bool former_to_cancel = false;
+  bool former_to_cancel = false;  ///< As soon as there is a flow.
+  bool former_cancelled = false;
   /// Was `former` answered after all? It is asked by a re-INVITE; `restart_at` limits the wait.
   enum class Adoption : std::uint8_t { None, Wanted, Asked, Refused };
   Adoption adoption = Adoption::None;

@@ -262,11 +262,12 @@ void Core::Impl::restart_outgoing(Call& call, const mobility::PlanRow& row) {
     call.former = std::move(call.session);
     call.former_number = call.session_number;
     call.former_to_cancel = true;
+    call.former_cancelled = false;
   } else {
     sessions_.erase(call.session_number);
-    // The question whether the first was answered is put again from here.
+    // The question whether the first was answered is put, or put again, from here.
     if (call.adoption == Call::Adoption::Asked) call.adoption = Call::Adoption::Wanted;
-    if (call.adoption == Call::Adoption::Wanted) call.former_to_cancel = true;
+    if (call.adoption != Call::Adoption::Refused) call.former_to_cancel = true;
   }
   make_session(call);
   call.started = false;
@@ -290,6 +291,8 @@ void Core::Impl::cancel_former(Call& call, TimePoint now) {
   call.restart_at = now + kCancelWait;
   schedule(call, CallTimer::Refresh, *call.restart_at);
   drain_former(call, now);
+  // The answer to the first CANCEL went to where we were.
+  if (std::exchange(call.former_cancelled, true) && call.former) ask_former(call, now);
 }
 
 bool Core::Impl::call_again(Call& call, const sip::Ended& ended, TimePoint now) {
