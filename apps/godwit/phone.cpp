@@ -203,8 +203,16 @@ void Phone::note(const Event& event) {
     // The caller may have given up meanwhile; then the call's own event says so.
     if (!taken && taken.error().code != ErrorCode::NotFound) complain(taken.error().detail);
   } else if (const auto* changed = std::get_if<CallStateChanged>(&event)) {
-    const auto found = calls_.find(changed->call);
-    if (found == calls_.end()) return;
+    auto found = calls_.find(changed->call);
+    if (found == calls_.end()) {
+      if (changed->state != CallState::Calling) return;
+      // Not by a command: a transfer has placed it.
+      found = calls_.emplace(changed->call, CallEntry{}).first;
+      found->second.who = changed->reason.substr(changed->reason.find(' ') + 1);
+      current_ = changed->call;
+      set_up(changed->call);
+      start_recording(changed->call);
+    }
     found->second.state = changed->state;
     if (changed->state == CallState::Confirmed && found->second.incoming &&
         !settings_.auto_answer) {

@@ -118,6 +118,20 @@ Result<OutboundMode> parse_outbound(const std::string& text) {
   return must_be("off, auto or required", text);
 }
 
+Result<RedirectPolicy> parse_redirects(const std::string& text) {
+  if (text == "follow") return RedirectPolicy::Follow;
+  if (text == "ask") return RedirectPolicy::Ask;
+  if (text == "refuse") return RedirectPolicy::Refuse;
+  return must_be("follow, ask or refuse", text);
+}
+
+Result<TransferPolicy> parse_transfers(const std::string& text) {
+  if (text == "ask") return TransferPolicy::Ask;
+  if (text == "accept") return TransferPolicy::Accept;
+  if (text == "refuse") return TransferPolicy::Refuse;
+  return must_be("ask, accept or refuse", text);
+}
+
 Result<GruuMode> parse_gruu(const std::string& text) {
   if (text == "off") return GruuMode::Off;
   if (text == "auto") return GruuMode::Auto;
@@ -335,6 +349,7 @@ PhoneFlags::PhoneFlags(CLI::App& command) {
       "sip-port", "N", "UDP port for SIP, 0 to 65535; 0: any [0]", 0, 65'535,
       [&agent](std::int64_t value) { agent.sip_port = static_cast<std::uint16_t>(value); });
   add_transport_flags();
+  add_call_flags();
   table_.choice("auto-answer", "Answer every call at once", &settings_.auto_answer);
   table_.choice("latch", "Send audio to where the other side's audio comes from",
                 &agent.media.latch);
@@ -355,6 +370,29 @@ PhoneFlags::PhoneFlags(CLI::App& command) {
       "[warn]",
       into(settings_.log_level, parse_log_level));
   table_.add_flags_to(command);
+}
+
+void PhoneFlags::add_call_flags() {
+  CallPolicy& calls = settings_.account.calls;
+  table_.text("redirects", "WHAT",
+              "When a call is sent on (3xx): follow, ask (the command follow says yes) or refuse "
+              "[follow]",
+              into(calls.redirect, parse_redirects));
+  table_.text(
+      "transfers", "WHAT",
+      "When the other side asks us to call somebody else (REFER): ask (accept-transfer says "
+      "yes), accept or refuse [ask]",
+      into(settings_.agent.transfers, parse_transfers));
+  table_.text("session-expires", "SECONDS",
+              "Session timer (RFC 4028): the interval to ask for, 90 to 86400; 0: none [1800]",
+              [&calls](const std::string& given) -> Result<void> {
+                const auto seconds = parse_number(given, 0, 86'400);
+                if (!seconds || (*seconds != 0 && *seconds < 90))
+                  return must_be("0 or a number from 90 to 86400", given);
+                calls.session_timer = *seconds == 0 ? ExtensionUse::Off : ExtensionUse::Supported;
+                if (*seconds != 0) calls.session_expires = std::chrono::seconds(*seconds);
+                return {};
+              });
 }
 
 Result<PhoneSettings> PhoneFlags::take() {

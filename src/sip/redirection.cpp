@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "wire/sip/headers.hpp"
+#include "wire/sip/lex.hpp"
 #include "wire/sip/uri.hpp"
 
 namespace godwit::sip {
@@ -15,6 +16,9 @@ std::vector<RedirectTarget> redirect_targets(const wire::Message& response) {
     if (targets.size() == Redirection::kMaxTargets) break;
     const auto contact = wire::NameAddr::parse(value);
     if (!contact || !contact->uri.is_sip() || contact->uri.host.empty()) continue;
+    // RFC 3261 §19.1.5: what is meant for another kind of request is no place to call.
+    const auto method = contact->uri.params.get("method");
+    if (method && !wire::lex::iequals(*method, "INVITE")) continue;
     std::string uri(contact->uri.text.substr(0, contact->uri.text.find('?')));
     targets.push_back(RedirectTarget{std::move(uri), contact->q().value_or(1000)});
   }
@@ -29,7 +33,7 @@ bool Redirection::add(const std::vector<RedirectTarget>& targets) {
   if (hops_ == kMaxHops) return false;
   ++hops_;
   for (const RedirectTarget& target : targets) {
-    // RFC 3261 §8.1.3.4: "any given URI MUST NOT be added to the target set more than once".
+    // RFC 3261 §8.1.3.4: no URI more than once.
     if (std::find(known_.begin(), known_.end(), target.uri) != known_.end()) continue;
     if (known_.size() > kMaxTargets) break;
     known_.push_back(target.uri);

@@ -18,7 +18,8 @@ std::vector<RedirectTarget> targets_of(const std::string& contacts) {
 }
 
 TEST(Redirection, OrdersByQAndKeepsOnlySipUris) {
-  EXPECT_EQ(targets_of("Contact: <sip:low@x>;q=0.2, <mailto:a@b>, <sip:one@x>, <tel:+123>;q=0.9\r\n"
+  EXPECT_EQ(targets_of("Contact: <sip:low@x>;q=0.2, <mailto:a@b>, <sip:one@x>, "
+                       "<sip:no@x;method=SUBSCRIBE>, <tel:+123>;q=0.9\r\n"
                        "Contact: <sips:half@x>;q=0.5, <sip:two@x;transport=tcp?Subject=evil>\r\n"),
             (std::vector<RedirectTarget>{{"sip:one@x", 1000},
                                          {"sip:two@x;transport=tcp", 1000},

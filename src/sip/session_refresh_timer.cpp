@@ -33,8 +33,8 @@ void InviteSession::on_session_expiry(TimePoint now) {
     expiry_overdue_ = true;
     return;
   }
-  // RFC 4028 §10: who waits in vain for a refresh sends BYE before the interval is over; so does the
-  // refresher whose refreshes had no 2xx.
+  // RFC 4028 §10: who waits in vain for a refresh sends BYE before the interval is over; so does
+  // the refresher whose refreshes had no 2xx.
   send_bye(sip::Ended{408, "the session has expired: the peer no longer answers", EndedBy::Network},
            now);
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "sip/session_timer.hpp"
 #include "ua/header_rules.hpp"
 #include "wire/sip/uri.hpp"
 
@@ -102,6 +103,13 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
   if (aor->user.empty()) {
     return fail(ErrorCode::InvalidArgument,
                 "account address \"" + config.aor + "\" has no user part before '@'");
+  }
+  const CallPolicy& calls = config.calls;
+  if (calls.min_session_expires < sip::kMinSessionInterval ||
+      calls.session_expires < calls.min_session_expires ||
+      calls.session_expires > sip::kMaxSessionInterval) {
+    return fail(ErrorCode::InvalidArgument,
+                "session_expires must be 90 to 86400 s, and no less than min_session_expires");
   }
   if (config.expires < kMinExpires || config.expires > kMaxExpires) {
     return fail(ErrorCode::InvalidArgument, "registration time must be 10 to 86400 seconds, not " +

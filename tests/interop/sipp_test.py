@@ -1,45 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A godwit phone and SIPp face to face: both call, hold with re-INVITE, hang up, cancel, decline.
 
-The scenarios check our SDP and the order of messages; SIPp's exit status is their verdict.
+The scenarios check our SDP and the order of messages.
 """
 
 import csv
-import pathlib
-import shutil
-import tempfile
-import unittest
 
-from harness import HERE, Phone, Process, address, main, note, version_of
+from harness import Phone, address, main
+from sipp_peer import SippCase
 
 
-class SippTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        note(version_of("sipp", "-v"))
-
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="godwit-sipp-"))
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-
-    def sipp(self, scenario, host, *arguments, calls=1):
-        # The screen goes to a file: SIPp draws it even without a terminal.
-        return Process(self, ["sipp", *arguments, "-sf", HERE / "sipp" / scenario, "-i", host, "-p", "5060",
-                              "-mi", host, "-m", str(calls), "-nostdin", "-timeout", "30s", "-timeout_error",
-                              "-trace_err", "-error_file", self.folder / "errors.log"],
-                       cwd=self.folder)
-
-    def assert_passed(self, sipp):
-        status = sipp.wait(40)
-        errors = self.folder / "errors.log"
-        self.assertEqual(status, 0, errors.read_text(errors="replace") if errors.exists() else "")
-
-    def called_by(self, scenario, *flags):
-        """SIPp calls a phone."""
-        phone = Phone(self, "alice", address(), "--no-register", *flags)
-        sipp = self.sipp(scenario, address(), "-s", "alice", phone.uri.split("@")[1])
-        return phone, sipp
-
+class SippTest(SippCase):
     def test_sipp_calls_holds_resumes_and_hangs_up(self):
         phone, sipp = self.called_by("uac_hold_bye.xml", "--auto-answer", "--source", "tone")
         phone.wait_for_event("call_state", state="confirmed")
@@ -77,15 +48,6 @@ class SippTest(unittest.TestCase):
         self.assertEqual(last["SuccessfulCall(C)"], "200")
         self.assertEqual(last["FailedCall(C)"], "0")
         phone.quit()
-
-    def calling(self, scenario, *flags):
-        """A phone calls SIPp."""
-        host = address()
-        sipp = self.sipp(scenario, host)
-        phone = Phone(self, "alice", address(), "--no-register", *flags)
-        # SIPp needs a moment to open its socket; until then INVITE is repeated.
-        phone.command(f"call sip:sipp@{host}")
-        return phone, sipp
 
     def test_sipp_is_called_held_resumed_and_hung_up_on(self):
         phone, sipp = self.calling("uas_hold_bye.xml", "--source", "tone")
