@@ -98,8 +98,9 @@ void Core::Impl::on_request(const sip::RequestArrived& event, TimePoint now) {
     case wire::Method::Register:
     case wire::Method::Info:
     case wire::Method::Subscribe:
-    case wire::Method::Refer:
     case wire::Method::Publish: refuse(event, 405, now); break;
+    // Known, but from strangers not taken (RFC 3515 §2.4.2 leaves it to policy).
+    case wire::Method::Refer: refuse(event, 403, now); break;
     case wire::Method::Unknown: refuse(event, 501, now); break;
   }
 }

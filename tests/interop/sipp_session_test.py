@@ -30,7 +30,7 @@ class SippSession(SippCase):
 
     def test_it_insists_on_reliable_responses(self):
         phone, sipp = self.called_by("uac_prack.xml", "--source", "tone")
-        phone.wait_for_event("incoming_call")
+        phone.wait_for_event("call_state", state="ringing")
         phone.command("progress")
         phone.wait_for_event("call_media")
         phone.command("answer")
