@@ -26,6 +26,11 @@ std::optional<Duration> parse_span(std::string_view text) {
 
 }  // namespace
 
+lab::Signalling signalling_of(const std::string& transport) {
+  if (transport == "tcp") return lab::Signalling::Tcp;
+  return transport == "tls" ? lab::Signalling::Tls : lab::Signalling::Udp;
+}
+
 CLI::Option* add_span_flag(CLI::App& command, const std::string& flag, Duration* span,
                            const std::string& help) {
   const auto read = [flag, span](const std::string& text) {
