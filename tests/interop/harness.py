@@ -324,6 +324,19 @@ def wait_for_sip(host, process, limit=LIMIT):
     raise AssertionError(f"{process.name} does not answer:\n" + "\n".join(process.errors[-15:]))
 
 
+def wait_for_port(host, port, limit=LIMIT):
+    """Connects until something listens there: a phone is ready before its sockets are open."""
+    deadline = time.monotonic() + limit
+    while True:
+        try:
+            socket.create_connection((host, port), limit).close()
+            return
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"nothing listens at {host}:{port}") from None
+            time.sleep(0.02)
+
+
 def write_tone(path):
     """A minute of a tone, for programs that have no microphone here."""
     with wave.open(str(path), "wb") as sound:

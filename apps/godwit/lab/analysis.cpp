@@ -217,12 +217,15 @@ std::vector<std::string> failures(const MoveFigures& f, const Limits& limits) {
     if (seen <= limit) return;
     why.push_back(fmt::format("{} {:.1f} ms, limit {:.1f} ms", what, to_ms(seen), to_ms(limit)));
   };
-  if (f.registered_after_notice) {
-    hold("registered anew after", *f.registered_after_notice, limits.registered);
-  }
   hold("silence from the peer for", f.silence_down, limits.silence_down);
   hold("silence towards the peer for", f.silence_up, limits.silence_up);
   return why;
+}
+
+std::vector<std::string> median_failures(const MoveFigures& f, const Limits& limits) {
+  if (!f.registered_after_notice || *f.registered_after_notice <= limits.registered) return {};
+  return {fmt::format("median: registered anew after {:.1f} ms, limit {:.1f} ms",
+                      to_ms(*f.registered_after_notice), to_ms(limits.registered))};
 }
 
 MoveFigures median(const std::vector<MoveFigures>& moves) {

@@ -68,13 +68,16 @@ MoveFigures analyse(const std::vector<CapturedPacket>& packets, const Move& move
 struct Limits {
   Duration silence_down;
   Duration silence_up;
-  Duration registered;  ///< After the kernel's notice.
+  Duration registered;  ///< After the kernel's notice; for the median only.
 };
 Limits limits_for(Duration rtt, Signalling signalling = Signalling::Udp,
                   Duration packet_time = std::chrono::milliseconds(20));
 
 /// Why a move fails its limits, one clause each; empty: it passes.
 std::vector<std::string> failures(const MoveFigures& figures, const Limits& limits);
+
+/// Why the median of several moves fails what only it is held to; empty: it passes.
+std::vector<std::string> median_failures(const MoveFigures& median, const Limits& limits);
 
 /// Field by field over several moves; of the counts too. A time is absent unless all moves have it.
 MoveFigures median(const std::vector<MoveFigures>& moves);

@@ -306,6 +306,9 @@ class Run {
       figures.push_back(result.figures);
     }
     outcome_.median = median(figures);
+    for (auto& why : median_failures(outcome_.median, outcome_.limits)) {
+      outcome_.failures.push_back(std::move(why));
+    }
     if (capture_.missed() != 0) {
       outcome_.failures.push_back(
           fmt::format("{} packets escaped the capture: the figures are void", capture_.missed()));
