@@ -260,9 +260,10 @@ class Kamailio(Process):
     USERS = {"alice": "wonderland", "bob": "builder", "baresip": "strange", "linphone": "green"}
 
     def __init__(self, test, hosts=None, certificate=None, client_ca=None, launcher=(), domain=None,
-                 template="kamailio.cfg", **more):
-        """`domain`: a name that means this server too. `more`: what stands for @NAME@ in the
-        template."""
+                 template="kamailio.cfg", received=False, **more):
+        """`domain`: a name that means this server too. `received`: it reaches phones where their
+        REGISTER came from, over the connection that brought it. `more`: what stands for @NAME@ in
+        the template."""
         self.hosts = hosts or [address()]
         self.host = self.hosts[0]
         folder = pathlib.Path(tempfile.mkdtemp(prefix="godwit-kamailio-"))
@@ -275,6 +276,8 @@ class Kamailio(Process):
         if certificate:
             defines = ["-A", "WITH_STREAMS"]
             listen += [f"listen=tcp:{host}:5060\nlisten=tls:{host}:5061" for host in self.hosts]
+            if received:
+                defines += ["-A", "WITH_RECEIVED"]
             wary = "yes" if client_ca else "no"
             (folder / "tls.cfg").write_text(f"""[server:default]
 method = TLSv1.2+

@@ -4,67 +4,11 @@ of a registrar with GRUU and SHA-256 digest, and a phone on a network of its own
 through the edge in both directions; the address changes during them, also where the call's route
 names the flow that dies with it."""
 
-import os
-import pathlib
-import subprocess
-import time
 import unittest
 
-from harness import (GODWIT, Kamailio, Phone, Process, address, enter_namespace, main, note, version_of)
+from harness import Kamailio, Phone, address, enter_namespace, main, note, version_of
+from mobile import Mobile, MobilePhone
 from strangers import Linphone, route_by_default
-
-
-def ip(*arguments, inside=None):
-    prefix = ["nsenter", "-t", str(inside), "-n"] if inside else []
-    subprocess.run(prefix + ["ip", *arguments], check=True)
-
-
-class Mobile:
-    """A network namespace with two links, wifi and lte, of which one has its address at a time."""
-
-    NETWORKS = {"wifi": "10.1.0", "lte": "10.2.0"}
-
-    def __init__(self, test):
-        self.holder = subprocess.Popen(["unshare", "-n", "sleep", "600"])
-        test.addCleanup(self.holder.wait)
-        test.addCleanup(self.holder.terminate)
-        own = pathlib.Path("/proc/self/ns/net").stat().st_ino
-        while pathlib.Path(f"/proc/{self.holder.pid}/ns/net").stat().st_ino == own:
-            time.sleep(0.01)
-        for name, prefix in self.NETWORKS.items():
-            ip("link", "add", f"{name}-far", "type", "veth", "peer", "name", name)
-            test.addCleanup(ip, "link", "del", f"{name}-far")
-            ip("link", "set", name, "netns", str(self.holder.pid))
-            ip("address", "add", f"{prefix}.1/24", "dev", f"{name}-far")
-            ip("link", "set", f"{name}-far", "up")
-            ip("link", "set", name, "up", inside=self.holder.pid)
-        ip("link", "set", "lo", "up", inside=self.holder.pid)
-        self.come("wifi")
-
-    def come(self, name):
-        prefix = self.NETWORKS[name]
-        ip("address", "add", f"{prefix}.2/24", "dev", name, inside=self.holder.pid)
-        ip("route", "replace", "default", "via", f"{prefix}.1", inside=self.holder.pid)
-
-    def move(self, old, new):
-        """At once, as a device that leaves one network for another."""
-        subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", "ip", "-batch", "-"], text=True,
-                       input=f"address add {self.NETWORKS[new]}.2/24 dev {new}\n"
-                             f"address del {self.NETWORKS[old]}.2/24 dev {old}\n"
-                             f"route replace default via {self.NETWORKS[new]}.1\n", check=True)
-
-
-class MobilePhone(Phone):
-    """A godwit phone in that namespace, which follows the routes."""
-
-    def __init__(self, test, mobile, user, *flags, host, password):
-        environment = dict(os.environ, GODWIT_PASSWORD=password)
-        Process.__init__(
-            self, test, ["nsenter", "-t", mobile.holder.pid, "-n", GODWIT, "phone", "--account",
-                         f"sip:{user}@{host}", "--sip-port", "5060", "--events", "json",
-                         "--state-dir", "", *flags], env=environment)
-        self._seen = 0
-        self.wait_for_event("ready")
 
 
 class OutboundTest(unittest.TestCase):
@@ -104,7 +48,7 @@ class OutboundTest(unittest.TestCase):
         report = self.alice.wait_for_event("ip_change_completed")["report"]
         self.assertEqual([call["survived"] for call in report["calls"]], [True], report)
         self.assertEqual(report["calls"][0]["new_local"].split(":")[0],
-                         f"{Mobile.NETWORKS[new]}.2")
+                         self.mobile.address(new))
         return report
 
     def refreshed(self, report):
