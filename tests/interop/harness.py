@@ -260,14 +260,16 @@ class Kamailio(Process):
     USERS = {"alice": "wonderland", "bob": "builder", "baresip": "strange", "linphone": "green"}
 
     def __init__(self, test, hosts=None, certificate=None, client_ca=None, launcher=(), domain=None,
-                 template="kamailio.cfg", received=False, **more):
+                 template="kamailio.cfg", received=False, tables=False, **more):
         """`domain`: a name that means this server too. `received`: it reaches phones where their
-        REGISTER came from, over the connection that brought it. `more`: what stands for @NAME@ in
+        REGISTER came from, over the connection that brought it. `tables`: empty ones, as text files in @FOLDER@/tables. `more`: what stands for @NAME@ in
         the template."""
         self.hosts = hosts or [address()]
         self.host = self.hosts[0]
         folder = pathlib.Path(tempfile.mkdtemp(prefix="godwit-kamailio-"))
         test.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        if tables:
+            shutil.copytree("/usr/share/kamailio/dbtext/kamailio", folder / "tables")
         modules = next(pathlib.Path("/usr/lib").glob("*/kamailio/modules"))
         passwords = "\n".join(f'  if ($au == "{user}") $var(password) = "{password}";'
                               for user, password in self.USERS.items())
