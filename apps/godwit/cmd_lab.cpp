@@ -104,10 +104,6 @@ void add_lab_command(CLI::App& app, int* status) {
       ->type_name("N")
       ->check(CLI::Range(1, 1000).description(""))
       ->capture_default_str();
-  command->add_option("--loss", flags->common.loss, "Share of packets lost each way, from 0 to 0.5")
-      ->type_name("SHARE")
-      ->capture_default_str()
-      ->check(CLI::Range(0.0, 0.5).description(""));
   add_span_flag(*command, "--jitter", &flags->common.jitter,
                 "Added to the delay, uniform from 0, each way");
   command->add_flag("--json", flags->json, "One JSON object per scenario on standard output");

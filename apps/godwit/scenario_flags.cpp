@@ -50,6 +50,10 @@ void add_network_flags(CLI::App& command, lab::ScenarioOptions* options) {
   add_span_flag(command, "--rtt", &options->rtt, "Round trip between the phone and everybody else");
   add_span_flag(command, "--slack", &options->slack,
                 "Allow this much more silence than the goal, on a machine with other work");
+  command.add_option("--loss", options->loss, "Share of packets lost each way, from 0 to 0.5")
+      ->type_name("SHARE")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 0.5).description(""));
   command
       .add_option("--seed", options->seed,
                   "Of the random choices (the moments of the moves, loss, jitter)")
