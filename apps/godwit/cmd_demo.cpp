@@ -21,7 +21,8 @@ namespace {
 
 struct DemoFlags {
   lab::ScenarioOptions scenario;
-  std::string server = "embedded";
+  std::string server;
+  std::string transport = "udp";
   int family = 4;
   bool json = false;
   bool degraded = false;
@@ -47,9 +48,10 @@ void print_outcome(const lab::Outcome& outcome, std::FILE* out) {
   fmt::print(out, "\n");
   if (!outcome.moves.empty()) fmt::print(out, "{}\n", lab::table(outcome));
   for (const auto& line : lab::complaints(outcome)) fmt::print(out, "{}\n", line);
-  fmt::print(out, "{}: {} server, IPv{}, RTT {:g} ms, UDP, peer that does not latch\n",
+  fmt::print(out, "{}: {} server, IPv{}, RTT {:g} ms, {}, peer that does not latch\n",
              outcome.passed() ? "PASS" : "FAIL", to_string(outcome.options.server),
-             outcome.options.family == Family::V6 ? 6 : 4, to_ms(outcome.options.rtt));
+             outcome.options.family == Family::V6 ? 6 : 4, to_ms(outcome.options.rtt),
+             lab::to_string(outcome.options.signalling));
 }
 
 /// Loopback only: shows that a call can be moved, proves nothing about networks.
@@ -89,6 +91,15 @@ int run_degraded(const DemoFlags& flags, const std::string& why) {
 
 int run_demo(DemoFlags flags) {
   flags.scenario.family = flags.family == 6 ? Family::V6 : Family::V4;
+  flags.scenario.signalling = signalling_of(flags.transport);
+  const bool streams = flags.scenario.signalling != lab::Signalling::Udp;
+  if (flags.server.empty()) flags.server = streams ? "kamailio" : "embedded";
+  if (streams && flags.server == "embedded") {
+    return usage_error("demo",
+                       fmt::format("--transport {}: the embedded server knows UDP only; say "
+                                   "--server kamailio",
+                                   flags.transport));
+  }
   flags.scenario.server =
       flags.server == "kamailio" ? lab::ServerKind::Kamailio : lab::ServerKind::Embedded;
   lab::Ticker ticker(flags.json ? stderr : stdout);
@@ -120,7 +131,10 @@ void add_demo_command(CLI::App& app, int* status) {
   auto flags = std::make_shared<DemoFlags>();
   command->add_option("--server", flags->server, "Registrar and proxy: godwit serve, or Kamailio")
       ->check(CLI::IsMember({"embedded", "kamailio"}))
-      ->option_text("embedded|kamailio [embedded]");
+      ->option_text("embedded|kamailio [embedded, for tcp and tls kamailio]");
+  command->add_option("--transport", flags->transport, "What the phone speaks to its server")
+      ->check(CLI::IsMember({"udp", "tcp", "tls"}))
+      ->option_text("udp|tcp|tls [udp]");
   command->add_option("--family", flags->family, "Of the phone's addresses")
       ->check(CLI::IsMember({4, 6}))
       ->option_text("4|6 [4]");

@@ -93,6 +93,8 @@ class Phone {
   Result<std::string> do_refuse_transfer(const std::string& argument);
   Result<std::string> do_subscribe(const std::string& argument);
   Result<std::string> do_unsubscribe(const std::string& argument);
+  Result<std::string> do_publish(const std::string& argument);
+  Result<std::string> do_unpublish(const std::string& argument);
   Result<std::string> do_mute(const std::string& argument);
   Result<std::string> do_unmute(const std::string& argument);
   Result<std::string> do_ip_change(const std::string& argument);
@@ -117,6 +119,7 @@ class Phone {
   CallId current_;
   std::uint32_t recorded_calls_ = 0;
   std::optional<TimePoint> waits_until_;
+  std::optional<PublicationId> published_;
   bool quitting_ = false;
   bool prompt_shown_ = false;
   int exit_status_ = 0;

@@ -13,6 +13,31 @@ Result<std::string> begun(const Result<Id>& result) {
   return std::string{};
 }
 
+std::string xml_text(const std::string& text) {
+  std::string escaped;
+  for (const char c : text) {
+    switch (c) {
+      case '<': escaped += "&lt;"; break;
+      case '>': escaped += "&gt;"; break;
+      case '&': escaped += "&amp;"; break;
+      case '"': escaped += "&quot;"; break;
+      default: escaped += c;
+    }
+  }
+  return escaped;
+}
+
+/// RFC 3863 §4: one tuple, whether calls are welcome.
+std::string presence_document(const std::string& aor, bool open, const std::string& note) {
+  std::string text = R"(<?xml version="1.0" encoding="UTF-8"?>)"
+                     "\n"
+                     R"(<presence xmlns="urn:ietf:params:xml:ns:pidf" entity=")" +
+                     xml_text(aor) + R"("><tuple id="phone"><status><basic>)" +
+                     (open ? "open" : "closed") + "</basic></status>";
+  if (!note.empty()) text += "<note>" + xml_text(note) + "</note>";
+  return text + "</tuple></presence>\n";
+}
+
 }  // namespace
 
 Result<std::string> Phone::do_dtmf(const std::string& argument) {
@@ -66,6 +91,36 @@ Result<std::string> Phone::do_unsubscribe(const std::string& argument) {
     return fail(ErrorCode::InvalidArgument, "the subscription's number " + number.error().detail);
   const auto ended = agent_->unsubscribe(SubscriptionId{static_cast<std::uint32_t>(*number)});
   if (!ended) return tl::unexpected(ended.error());
+  return std::string{};
+}
+
+Result<std::string> Phone::do_publish(const std::string& argument) {
+  const std::size_t space = argument.find(' ');
+  const std::string state = argument.substr(0, space);
+  if (state != "open" && state != "closed") {
+    return fail(ErrorCode::InvalidArgument, "needs open or closed, and perhaps a note");
+  }
+  const std::string note =
+      space == std::string::npos ? "" : argument.substr(argument.find_first_not_of(' ', space));
+  PublishRequest request;
+  request.body = presence_document(settings_.account.aor, state == "open", note);
+  if (published_) {
+    const auto replaced = agent_->publish(*published_, {request.content_type, request.body});
+    if (replaced) return std::string{};
+    // One that the server refused for good is no more.
+    if (replaced.error().code != ErrorCode::NotFound) return tl::unexpected(replaced.error());
+  }
+  const auto made = agent_->publish(account_, std::move(request));
+  if (!made) return tl::unexpected(made.error());
+  published_ = *made;
+  return std::string{};
+}
+
+Result<std::string> Phone::do_unpublish(const std::string&) {
+  if (!published_) return fail(ErrorCode::WrongState, "nothing is published");
+  const auto ended = agent_->unpublish(*published_);
+  if (!ended) return tl::unexpected(ended.error());
+  published_.reset();
   return std::string{};
 }
 

@@ -26,6 +26,11 @@ std::optional<Duration> parse_span(std::string_view text) {
 
 }  // namespace
 
+lab::Signalling signalling_of(const std::string& transport) {
+  if (transport == "tcp") return lab::Signalling::Tcp;
+  return transport == "tls" ? lab::Signalling::Tls : lab::Signalling::Udp;
+}
+
 CLI::Option* add_span_flag(CLI::App& command, const std::string& flag, Duration* span,
                            const std::string& help) {
   const auto read = [flag, span](const std::string& text) {
@@ -45,6 +50,10 @@ void add_network_flags(CLI::App& command, lab::ScenarioOptions* options) {
   add_span_flag(command, "--rtt", &options->rtt, "Round trip between the phone and everybody else");
   add_span_flag(command, "--slack", &options->slack,
                 "Allow this much more silence than the goal, on a machine with other work");
+  command.add_option("--loss", options->loss, "Share of packets lost each way, from 0 to 0.5")
+      ->type_name("SHARE")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 0.5).description(""));
   command
       .add_option("--seed", options->seed,
                   "Of the random choices (the moments of the moves, loss, jitter)")

@@ -3,7 +3,9 @@
 
 #include <net/if.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -11,7 +13,22 @@
 
 namespace godwit::io {
 
+namespace {
+
+bool is_loopback(int fd, const std::string& name, std::uint32_t index) {
+  ifreq request{};
+  if (!name.empty()) {
+    std::copy_n(name.data(), std::min(name.size(), sizeof request.ifr_name - 1), request.ifr_name);
+  } else if (::if_indextoname(index, request.ifr_name) == nullptr) {
+    return false;
+  }
+  return ::ioctl(fd, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_LOOPBACK) != 0;
+}
+
+}  // namespace
+
 bool tie_to_interface(int fd, Family family, const std::string& name, std::uint32_t index) {
+  if (is_loopback(fd, name, index)) return false;
   if (!name.empty() && ::setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name.c_str(),
                                     static_cast<socklen_t>(name.size() + 1)) == 0) {
     return true;

@@ -21,7 +21,9 @@ bool set_option(int fd, int level, int name, const Value& value) {
 
 /// Ties the socket to the interface: with SO_BINDTODEVICE, else with IP_UNICAST_IF /
 /// IPV6_UNICAST_IF, which chooses the way out but does not filter what comes in. False if neither
-/// works, or neither a name nor an index is given.
+/// works, or neither a name nor an index is given. The loopback interface ties nothing: with a
+/// server on this host it is the way to the server, but not to the peers that the same socket must
+/// reach.
 bool tie_to_interface(int fd, Family family, const std::string& name, std::uint32_t index);
 
 /// `dscp` is the upper six bits of the TOS octet, 0 … 63; 0 leaves the system's default.

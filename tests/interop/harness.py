@@ -260,13 +260,16 @@ class Kamailio(Process):
     USERS = {"alice": "wonderland", "bob": "builder", "baresip": "strange", "linphone": "green"}
 
     def __init__(self, test, hosts=None, certificate=None, client_ca=None, launcher=(), domain=None,
-                 template="kamailio.cfg", **more):
-        """`domain`: a name that means this server too. `more`: what stands for @NAME@ in the
-        template."""
+                 template="kamailio.cfg", received=False, tables=False, **more):
+        """`domain`: a name that means this server too. `received`: it reaches phones where their
+        REGISTER came from, over the connection that brought it. `tables`: empty ones, as text files in @FOLDER@/tables. `more`: what stands for @NAME@ in
+        the template."""
         self.hosts = hosts or [address()]
         self.host = self.hosts[0]
         folder = pathlib.Path(tempfile.mkdtemp(prefix="godwit-kamailio-"))
         test.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        if tables:
+            shutil.copytree("/usr/share/kamailio/dbtext/kamailio", folder / "tables")
         modules = next(pathlib.Path("/usr/lib").glob("*/kamailio/modules"))
         passwords = "\n".join(f'  if ($au == "{user}") $var(password) = "{password}";'
                               for user, password in self.USERS.items())
@@ -275,6 +278,8 @@ class Kamailio(Process):
         if certificate:
             defines = ["-A", "WITH_STREAMS"]
             listen += [f"listen=tcp:{host}:5060\nlisten=tls:{host}:5061" for host in self.hosts]
+            if received:
+                defines += ["-A", "WITH_RECEIVED"]
             wary = "yes" if client_ca else "no"
             (folder / "tls.cfg").write_text(f"""[server:default]
 method = TLSv1.2+
@@ -322,6 +327,19 @@ def wait_for_sip(host, process, limit=LIMIT):
                 if process.child.poll() is not None:
                     break
     raise AssertionError(f"{process.name} does not answer:\n" + "\n".join(process.errors[-15:]))
+
+
+def wait_for_port(host, port, limit=LIMIT):
+    """Connects until something listens there: a phone is ready before its sockets are open."""
+    deadline = time.monotonic() + limit
+    while True:
+        try:
+            socket.create_connection((host, port), limit).close()
+            return
+        except ConnectionRefusedError:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"nothing listens at {host}:{port}") from None
+            time.sleep(0.02)
 
 
 def write_tone(path):

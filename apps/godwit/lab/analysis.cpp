@@ -165,14 +165,32 @@ T middle(std::vector<T> values) {
                                 : static_cast<T>((values[half - 1] + values[half]) / 2);
 }
 
+std::optional<Duration> since_t0(const std::optional<TimePoint>& told, const Move& m) {
+  if (!told || *told < m.t0 || *told >= m.end) return {};
+  return *told - m.t0;
+}
+
 }  // namespace
+
+const char* to_string(Signalling signalling) {
+  switch (signalling) {
+    case Signalling::Udp: return "udp";
+    case Signalling::Tcp: return "tcp";
+    case Signalling::Tls: return "tls";
+  }
+  return "?";
+}
 
 MoveFigures analyse(const std::vector<CapturedPacket>& packets, const Move& m) {
   MoveFigures f;
   if (m.detected) f.detect = *m.detected - m.t0;
   f.first_rtp_tx = first_rtp(packets, m, true);
-  f.registered = first_ok(packets, m, {"REGISTER"});
-  f.answered = first_ok(packets, m, {"INVITE", "UPDATE"});
+  const bool hidden = m.signalling == Signalling::Tls;
+  f.registered = hidden ? since_t0(m.told_registered, m) : first_ok(packets, m, {"REGISTER"});
+  f.answered = hidden ? since_t0(m.told_answered, m) : first_ok(packets, m, {"INVITE", "UPDATE"});
+  if (f.registered) {
+    f.registered_after_notice = *f.registered - (m.kernel_notice.value_or(m.t0) - m.t0);
+  }
   f.audible = first_rtp(packets, m, false);
   const Stream down = follow(packets, {Place::Far, Place::Phone, true}, m);
   const Stream up = follow(packets, {Place::Phone, Place::Far, false}, m);
@@ -184,8 +202,9 @@ MoveFigures analyse(const std::vector<CapturedPacket>& packets, const Move& m) {
   return f;
 }
 
-Limits limits_for(Duration rtt, Duration packet_time) {
-  return {rtt + 2 * packet_time, 2 * packet_time};
+Limits limits_for(Duration rtt, Signalling signalling, Duration packet_time) {
+  const Duration signalled = (1 + static_cast<int>(signalling)) * rtt;
+  return {signalled + 2 * packet_time, 2 * packet_time, signalled + 10ms};
 }
 
 std::vector<std::string> failures(const MoveFigures& f, const Limits& limits) {
@@ -196,12 +215,17 @@ std::vector<std::string> failures(const MoveFigures& f, const Limits& limits) {
   if (!f.answered) why.emplace_back("no answer to the refresh of the call");
   auto hold = [&why](const char* what, Duration seen, Duration limit) {
     if (seen <= limit) return;
-    why.push_back(
-        fmt::format("{} for {:.1f} ms, limit {:.1f} ms", what, to_ms(seen), to_ms(limit)));
+    why.push_back(fmt::format("{} {:.1f} ms, limit {:.1f} ms", what, to_ms(seen), to_ms(limit)));
   };
-  hold("silence from the peer", f.silence_down, limits.silence_down);
-  hold("silence towards the peer", f.silence_up, limits.silence_up);
+  hold("silence from the peer for", f.silence_down, limits.silence_down);
+  hold("silence towards the peer for", f.silence_up, limits.silence_up);
   return why;
+}
+
+std::vector<std::string> median_failures(const MoveFigures& f, const Limits& limits) {
+  if (!f.registered_after_notice || *f.registered_after_notice <= limits.registered) return {};
+  return {fmt::format("median: registered anew after {:.1f} ms, limit {:.1f} ms",
+                      to_ms(*f.registered_after_notice), to_ms(limits.registered))};
 }
 
 MoveFigures median(const std::vector<MoveFigures>& moves) {
@@ -228,6 +252,7 @@ MoveFigures median(const std::vector<MoveFigures>& moves) {
   result.detect = times(&MoveFigures::detect);
   result.first_rtp_tx = times(&MoveFigures::first_rtp_tx);
   result.registered = times(&MoveFigures::registered);
+  result.registered_after_notice = times(&MoveFigures::registered_after_notice);
   result.answered = times(&MoveFigures::answered);
   result.audible = times(&MoveFigures::audible);
   result.silence_down = durations(&MoveFigures::silence_down);

@@ -2,7 +2,8 @@
 //
 // From captured packets to the figures of one move. Pure. Everything but `detect` comes from the
 // arrival and departure of packets as the two namespaces' kernels saw them, never from what the
-// parties say about themselves. A packet that arrives twice is counted once, at its first arrival;
+// parties say about themselves; but where TLS hides the signalling, `registered` and `answered` are
+// the phone's own word. A packet that arrives twice is counted once, at its first arrival;
 // one that arrives for an address that the phone has lost has not arrived.
 #pragma once
 
@@ -16,6 +17,10 @@
 
 namespace godwit::lab {
 
+/// What the phone speaks to its server; the callee always speaks UDP.
+enum class Signalling : std::uint8_t { Udp, Tcp, Tls };
+const char* to_string(Signalling signalling);
+
 /// What is known of a move apart from packets.
 struct Move {
   int number = 0;
@@ -26,8 +31,13 @@ struct Move {
   IpAddress peer;  ///< The callee's address.
   TimePoint t0;    ///< Right before the kernel was told to delete the old address.
   TimePoint end;   ///< Nothing from here on belongs to this move.
-  std::optional<TimePoint> detected;  ///< By the phone's own event.
-  bool call_up = false;               ///< At `end`, by both parties' word.
+  std::optional<TimePoint> detected;       ///< By the phone's own event.
+  std::optional<TimePoint> kernel_notice;  ///< When the kernel told of the deleted address.
+  /// The phone's own word, by the times of its events; used where `signalling` is Tls.
+  std::optional<TimePoint> told_registered;
+  std::optional<TimePoint> told_answered;
+  Signalling signalling = Signalling::Udp;
+  bool call_up = false;  ///< At `end`, by both parties' word.
 };
 
 /// All since T0 unless said otherwise; absent: it did not happen.
@@ -35,8 +45,10 @@ struct MoveFigures {
   std::optional<Duration> detect;
   std::optional<Duration> first_rtp_tx;  ///< First RTP leaving from the new address.
   std::optional<Duration> registered;    ///< 200 to a REGISTER with the new contact, at the phone.
-  std::optional<Duration> answered;      ///< 200 to a re-INVITE or UPDATE with it, at the phone.
-  std::optional<Duration> audible;       ///< First new RTP from the peer at the new address.
+  /// The same since the kernel told of the change: what the goal for it counts from.
+  std::optional<Duration> registered_after_notice;
+  std::optional<Duration> answered;  ///< 200 to a re-INVITE or UPDATE with it, at the phone.
+  std::optional<Duration> audible;   ///< First new RTP from the peer at the new address.
   /// Longest time without new RTP arriving, of the pauses that end after T0 and begin before
   /// T0 + kSilenceWindow. Up to `end` where nothing arrived any more.
   Duration silence_down{};
@@ -51,15 +63,21 @@ inline constexpr Duration kSilenceWindow = std::chrono::seconds(2);
 /// `packets` in order of time.
 MoveFigures analyse(const std::vector<CapturedPacket>& packets, const Move& move);
 
-/// What the figures are held to: issue "physics" and the packet time of 20 ms.
+/// What the figures are held to: what physics allows, and two packet times or 10 ms more. A new TCP
+/// connection costs one round trip before the first request, TLS 1.3 one more.
 struct Limits {
   Duration silence_down;
   Duration silence_up;
+  Duration registered;  ///< After the kernel's notice; for the median only.
 };
-Limits limits_for(Duration rtt, Duration packet_time = std::chrono::milliseconds(20));
+Limits limits_for(Duration rtt, Signalling signalling = Signalling::Udp,
+                  Duration packet_time = std::chrono::milliseconds(20));
 
 /// Why a move fails its limits, one clause each; empty: it passes.
 std::vector<std::string> failures(const MoveFigures& figures, const Limits& limits);
+
+/// Why the median of several moves fails what only it is held to; empty: it passes.
+std::vector<std::string> median_failures(const MoveFigures& median, const Limits& limits);
 
 /// Field by field over several moves; of the counts too. A time is absent unless all moves have it.
 MoveFigures median(const std::vector<MoveFigures>& moves);

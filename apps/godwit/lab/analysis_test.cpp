@@ -100,6 +100,38 @@ void good_streams(Tape* tape, Duration retargeted, std::uint16_t first_sequence 
   }
 }
 
+TEST(Analysis, WhatTlsHidesIsToldByThePhone) {
+  Tape tape;
+  good_streams(&tape, 130ms);
+  Move move = move_at_t0();
+  move.kernel_notice = kT0 + 3ms;
+  move.told_registered = kT0 + 155ms;
+  move.told_answered = kT0 + 157ms;
+  EXPECT_FALSE(analyse(tape.sorted(), move).registered) << "of UDP and TCP only packets are proof";
+  move.signalling = Signalling::Tls;
+  const MoveFigures f = analyse(tape.sorted(), move);
+  EXPECT_EQ(f.registered, 155ms);
+  EXPECT_EQ(f.registered_after_notice, 152ms);
+  EXPECT_EQ(f.answered, 157ms);
+  EXPECT_TRUE(failures(f, limits_for(50ms, Signalling::Tls)).empty());
+  EXPECT_TRUE(median_failures(f, limits_for(50ms, Signalling::Tls)).empty());
+  EXPECT_EQ(failures(f, limits_for(50ms, Signalling::Tcp)).size(), 1U);
+  EXPECT_EQ(median_failures(f, limits_for(50ms, Signalling::Tcp)).at(0),
+            "median: registered anew after 152.0 ms, limit 110.0 ms");
+  // What it told of the move before is not this move's.
+  move.told_registered = kT0 - 1s;
+  EXPECT_FALSE(analyse(tape.sorted(), move).registered);
+}
+
+TEST(Analysis, EveryHandshakeMayCostOneRoundTrip) {
+  EXPECT_EQ(limits_for(50ms).registered, 60ms);
+  EXPECT_EQ(limits_for(50ms, Signalling::Tcp).registered, 110ms);
+  EXPECT_EQ(limits_for(50ms, Signalling::Tls).registered, 160ms);
+  EXPECT_EQ(limits_for(50ms).silence_down, 90ms);
+  EXPECT_EQ(limits_for(50ms, Signalling::Tls).silence_down, 190ms);
+  EXPECT_EQ(limits_for(50ms, Signalling::Tls).silence_up, 40ms);
+}
+
 TEST(Analysis, AGoodMove) {
   Tape tape;
   good_streams(&tape, 30ms);

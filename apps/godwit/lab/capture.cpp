@@ -170,19 +170,19 @@ void Capture::receive(Tap& tap) {
       const std::size_t full = messages[i].msg_len;
       const std::span<const std::uint8_t> data{slot.data.data(), std::min(full, kSnapLength)};
       if (tap.pcap) write_pcap_record(tap.pcap.get(), at, data, full);
-      auto packet = parse_packet(data);
-      if (!packet) continue;
-      if (packets_.size() >= kMaxPackets) {
-        ++missed_;
-        continue;
+      for (CapturedPacket& packet : parse_packet(data)) {
+        if (packets_.size() >= kMaxPackets) {
+          ++missed_;
+          continue;
+        }
+        packet.at = from_timespec(at) + to_boot;
+        packet.place = tap.place;
+        packet.outgoing = slot.from.sll_pkttype == PACKET_OUTGOING;
+        if (!packet.outgoing && std::holds_alternative<RtpInfo>(packet.content)) {
+          ++rtp_arrived_[static_cast<std::size_t>(tap.place)];
+        }
+        packets_.push_back(std::move(packet));
       }
-      packet->at = from_timespec(at) + to_boot;
-      packet->place = tap.place;
-      packet->outgoing = slot.from.sll_pkttype == PACKET_OUTGOING;
-      if (!packet->outgoing && std::holds_alternative<RtpInfo>(packet->content)) {
-        ++rtp_arrived_[static_cast<std::size_t>(tap.place)];
-      }
-      packets_.push_back(std::move(*packet));
     }
   }
   tpacket_stats stats{};

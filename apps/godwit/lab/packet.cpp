@@ -10,7 +10,9 @@ namespace {
 
 using Bytes = std::span<const std::uint8_t>;
 
+constexpr std::uint8_t kTcp = 6;
 constexpr std::uint8_t kUdp = 17;
+constexpr std::size_t kMaxMessages = 16;  ///< In one TCP segment.
 constexpr std::uint8_t kFragment6 = 44;
 
 std::uint16_t be16(Bytes b, std::size_t at) {
@@ -21,21 +23,27 @@ std::uint32_t be32(Bytes b, std::size_t at) {
 }
 
 struct Datagram {
+  bool tcp = false;
   Endpoint source;
   Endpoint destination;
   Bytes payload;
 };
 
-std::optional<Datagram> udp_in(Bytes ip) {
+std::optional<Datagram> datagram_in(Bytes ip) {
   Datagram d;
   Bytes rest;
+  std::uint8_t protocol = 0;
   if (ip.size() >= 20 && ip[0] >> 4 == 4) {
     const std::size_t header = std::size_t{ip[0] & 0x0fU} * 4;
-    if (header < 20 || ip.size() < header || ip[9] != kUdp) return {};
+    if (header < 20 || ip.size() < header) return {};
+    protocol = ip[9];
     if ((be16(ip, 6) & 0x1fff) != 0) return {};
     d.source.address = IpAddress::v4(ip[12], ip[13], ip[14], ip[15]);
     d.destination.address = IpAddress::v4(ip[16], ip[17], ip[18], ip[19]);
-    rest = ip.subspan(header);
+    // The length field bounds the payload where the capture carries link padding.
+    const std::size_t length = be16(ip, 2);
+    const bool padded = length >= header && length < ip.size();
+    rest = ip.subspan(header, (padded ? length : ip.size()) - header);
   } else if (ip.size() >= 40 && ip[0] >> 4 == 6) {
     std::array<std::uint8_t, 16> from{};
     std::array<std::uint8_t, 16> to{};
@@ -43,21 +51,26 @@ std::optional<Datagram> udp_in(Bytes ip) {
     std::copy_n(ip.begin() + 24, 16, to.begin());
     d.source.address = IpAddress::v6(from);
     d.destination.address = IpAddress::v6(to);
-    std::uint8_t next = ip[6];
+    protocol = ip[6];
     rest = ip.subspan(40);
-    if (next == kFragment6) {
+    if (protocol == kFragment6) {
       if (rest.size() < 8 || (be16(rest, 2) & 0xfff8) != 0) return {};
-      next = rest[0];
+      protocol = rest[0];
       rest = rest.subspan(8);
     }
-    if (next != kUdp) return {};
   } else {
     return {};
   }
-  if (rest.size() < 8) return {};
+  d.tcp = protocol == kTcp;
+  if ((!d.tcp && protocol != kUdp) || rest.size() < (d.tcp ? 20U : 8U)) return {};
   d.source.port = be16(rest, 0);
   d.destination.port = be16(rest, 2);
-  // The length field bounds the payload where the capture carries link padding.
+  if (d.tcp) {
+    const std::size_t header = std::size_t{rest[12]} / 16 * 4;
+    if (header < 20 || rest.size() < header) return {};
+    d.payload = rest.subspan(header);
+    return d;
+  }
   const std::size_t length = be16(rest, 4);
   d.payload = rest.subspan(8, std::min(rest.size(), std::max<std::size_t>(length, 8)) - 8);
   return d;
@@ -82,7 +95,8 @@ std::string_view parse_number(std::string_view text, T* value) {
   return text.substr(static_cast<std::size_t>(end - text.data()));
 }
 
-void note_header(std::string_view name, std::string_view value, SipInfo* sip) {
+/// `body`: the length that the message gives for it.
+void note_header(std::string_view name, std::string_view value, SipInfo* sip, std::size_t* body) {
   if (same_name(name, "CSeq")) {
     sip->method = trim(parse_number(value, &sip->cseq));
   } else if (same_name(name, "Call-ID") || same_name(name, "i")) {
@@ -92,11 +106,14 @@ void note_header(std::string_view name, std::string_view value, SipInfo* sip) {
     sip->contact += value;
   } else if (same_name(name, "To") || same_name(name, "t")) {
     sip->in_dialog = value.find(";tag=") != std::string_view::npos;
+  } else if (same_name(name, "Content-Length") || same_name(name, "l")) {
+    parse_number(value, body);
   }
 }
 
-std::optional<SipInfo> sip_in(Bytes payload) {
-  std::string_view text{reinterpret_cast<const char*>(payload.data()), payload.size()};
+/// The message that `bytes` begins with; takes it away, as far as it is there.
+std::optional<SipInfo> take_sip(std::string_view* bytes) {
+  std::string_view& text = *bytes;
   auto next_line = [&text] {
     const auto end = text.find('\n');
     const auto line = text.substr(0, end);
@@ -106,6 +123,7 @@ std::optional<SipInfo> sip_in(Bytes payload) {
   constexpr std::string_view kVersion = "SIP/2.0";
   const std::string_view start = next_line();
   SipInfo sip;
+  std::size_t body = 0;
   if (start.starts_with(kVersion)) {
     parse_number(trim(start.substr(kVersion.size())), &sip.status);
     if (sip.status < 100 || sip.status > 699) return {};
@@ -119,8 +137,9 @@ std::optional<SipInfo> sip_in(Bytes payload) {
     if (line.empty()) break;
     const auto colon = line.find(':');
     if (colon == std::string_view::npos) continue;
-    note_header(trim(line.substr(0, colon)), trim(line.substr(colon + 1)), &sip);
+    note_header(trim(line.substr(0, colon)), trim(line.substr(colon + 1)), &sip, &body);
   }
+  text.remove_prefix(std::min(body, text.size()));
   if (sip.method.empty()) return {};
   return sip;
 }
@@ -137,20 +156,27 @@ std::optional<RtpInfo> rtp_in(const Datagram& d) {
 
 }  // namespace
 
-std::optional<CapturedPacket> parse_packet(Bytes ip_packet) {
-  const auto datagram = udp_in(ip_packet);
-  if (!datagram) return {};
+std::vector<CapturedPacket> parse_packet(Bytes ip_packet) {
+  std::vector<CapturedPacket> found;
+  const auto datagram = datagram_in(ip_packet);
+  if (!datagram) return found;
   CapturedPacket packet;
   packet.source = datagram->source;
   packet.destination = datagram->destination;
-  if (const auto rtp = rtp_in(*datagram)) {
+  if (const auto rtp = datagram->tcp ? std::nullopt : rtp_in(*datagram)) {
     packet.content = *rtp;
-  } else if (auto sip = sip_in(datagram->payload)) {
-    packet.content = std::move(*sip);
-  } else {
-    return {};
+    found.push_back(std::move(packet));
+    return found;
   }
-  return packet;
+  std::string_view text{reinterpret_cast<const char*>(datagram->payload.data()),
+                        datagram->payload.size()};
+  while (found.size() < (datagram->tcp ? kMaxMessages : 1)) {
+    auto sip = take_sip(&text);
+    if (!sip) break;
+    packet.content = std::move(*sip);
+    found.push_back(packet);
+  }
+  return found;
 }
 
 }  // namespace godwit::lab

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the laboratory notes of one captured IP packet. Parsed here, apart from the library's wire
-// layer, so that an error there cannot hide itself from the measurement. Pure.
+// layer, so that an error there cannot hide itself from the measurement. Pure. TCP streams are not
+// put together: a SIP message is seen where it begins a segment or follows another one that it
+// holds whole; one that is missed makes a figure worse, never better. What TLS hides is not seen.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +11,7 @@
 #include <span>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "godwit/address.hpp"
 #include "godwit/time.hpp"
@@ -42,8 +45,9 @@ struct CapturedPacket {
   std::variant<RtpInfo, SipInfo> content;
 };
 
-/// The UDP datagram in an IP packet, if it looks like RTP or SIP; `at`, `place` and `outgoing` are
-/// left to the caller. First fragments count, later ones do not.
-std::optional<CapturedPacket> parse_packet(std::span<const std::uint8_t> ip_packet);
+/// The UDP datagram in an IP packet if it looks like RTP or SIP, or the SIP messages in its TCP
+/// segment, at most 16; `at`, `place` and `outgoing` are left to the caller. First fragments count,
+/// later ones do not.
+std::vector<CapturedPacket> parse_packet(std::span<const std::uint8_t> ip_packet);
 
 }  // namespace godwit::lab

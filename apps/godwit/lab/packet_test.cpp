@@ -23,6 +23,15 @@ Bytes udp(std::uint16_t from, std::uint16_t to, const Bytes& payload) {
   return out;
 }
 
+Bytes tcp(const Bytes& payload) {
+  Bytes out(20 + 12);
+  out[0] = out[2] = 0x13;
+  out[1] = out[3] = 0xc4;
+  out[12] = 0x80;  // with options, as they usually are
+  out.insert(out.end(), payload.begin(), payload.end());
+  return out;
+}
+
 Bytes ipv4(const Bytes& payload, std::uint8_t protocol = 17, std::uint16_t fragment = 0) {
   Bytes out(20);
   out[0] = 0x45;
@@ -60,23 +69,24 @@ const std::string kRegister =
 TEST(Packet, SeesRtpInBothFamilies) {
   for (const Bytes& packet : {ipv4(udp(16384, 4000, kRtp)), ipv6(udp(16384, 4000, kRtp))}) {
     const auto parsed = parse_packet(packet);
-    ASSERT_TRUE(parsed);
-    const auto* rtp = std::get_if<RtpInfo>(&parsed->content);
+    ASSERT_EQ(parsed.size(), 1U);
+    const auto* rtp = std::get_if<RtpInfo>(&parsed[0].content);
     ASSERT_NE(rtp, nullptr);
     EXPECT_EQ(rtp->ssrc, 0xdeadbeefU);
     EXPECT_EQ(rtp->sequence, 0x1234);
     EXPECT_EQ(rtp->payload_type, 0);
-    EXPECT_EQ(parsed->source.port, 16384);
-    EXPECT_EQ(parsed->destination.port, 4000);
+    EXPECT_EQ(parsed[0].source.port, 16384);
+    EXPECT_EQ(parsed[0].destination.port, 4000);
   }
-  EXPECT_EQ(parse_packet(ipv4(udp(16384, 4000, kRtp)))->source.to_string(), "10.1.0.2:16384");
-  EXPECT_EQ(parse_packet(ipv6(udp(16384, 4000, kRtp)))->destination.to_string(), "[fd00::1]:4000");
+  EXPECT_EQ(parse_packet(ipv4(udp(16384, 4000, kRtp))).at(0).source.to_string(), "10.1.0.2:16384");
+  EXPECT_EQ(parse_packet(ipv6(udp(16384, 4000, kRtp))).at(0).destination.to_string(),
+            "[fd00::1]:4000");
 }
 
 TEST(Packet, ReadsWhatTheAnalysisNeedsOfSip) {
   const auto request = parse_packet(ipv4(udp(5060, 5060, text(kRegister))));
-  ASSERT_TRUE(request);
-  const auto& sip = std::get<SipInfo>(request->content);
+  ASSERT_EQ(request.size(), 1U);
+  const auto& sip = std::get<SipInfo>(request[0].content);
   EXPECT_TRUE(sip.request);
   EXPECT_EQ(sip.method, "REGISTER");
   EXPECT_EQ(sip.cseq, 7U);
@@ -87,13 +97,31 @@ TEST(Packet, ReadsWhatTheAnalysisNeedsOfSip) {
   const auto answer = parse_packet(
       ipv4(udp(5060, 5060,
                text("SIP/2.0 200 OK\r\nTo: <sip:b@h>;tag=1\r\nCSeq: 8 INVITE\r\n\r\nCSeq: 9 X"))));
-  ASSERT_TRUE(answer);
-  const auto& ok = std::get<SipInfo>(answer->content);
+  ASSERT_EQ(answer.size(), 1U);
+  const auto& ok = std::get<SipInfo>(answer[0].content);
   EXPECT_FALSE(ok.request);
   EXPECT_EQ(ok.status, 200);
   EXPECT_EQ(ok.method, "INVITE");
   EXPECT_EQ(ok.cseq, 8U);
   EXPECT_TRUE(ok.in_dialog);
+}
+
+TEST(Packet, ReadsEveryMessageOfATcpSegment) {
+  const std::string answer =
+      "SIP/2.0 200 OK\r\nCSeq: 8 INVITE\r\nContent-Length: 6\r\n\r\nv=0\r\n ";
+  auto segment = ipv4(tcp(text(answer + kRegister + "\r\n")), 6);
+  const auto parsed = parse_packet(segment);
+  ASSERT_EQ(parsed.size(), 2U);
+  EXPECT_EQ(std::get<SipInfo>(parsed[0].content).status, 200);
+  EXPECT_EQ(std::get<SipInfo>(parsed[1].content).method, "REGISTER");
+  EXPECT_EQ(parsed[1].source.to_string(), "10.1.0.2:5060");
+  // Bytes beyond the IP packet's own length are not the segment's.
+  segment[3] = static_cast<std::uint8_t>(20 + 32 + answer.size());
+  EXPECT_EQ(parse_packet(segment).size(), 1U);
+  // The middle of a message, or of what TLS hides, is none.
+  EXPECT_TRUE(parse_packet(ipv4(tcp(text("Contact: <sip:a@b>\r\n\r\n")), 6)).empty());
+  EXPECT_TRUE(parse_packet(ipv4(tcp({0x17, 3, 3, 0, 4, 1, 2, 3, 4}), 6)).empty());
+  EXPECT_TRUE(parse_packet(ipv4(tcp(kRtp), 6)).empty());
 }
 
 TEST(Packet, IgnoresWhatIsNeither) {
@@ -112,17 +140,17 @@ TEST(Packet, IgnoresWhatIsNeither) {
       ipv4(udp(5060, 5060, text("SIP/2.0 20\r\n"))),
       ipv4(udp(5060, 5060, text("HELLO SIP/2.0\r\n\r\n"))),  // no CSeq
   };
-  for (std::size_t i = 0; i < others.size(); ++i) EXPECT_FALSE(parse_packet(others[i])) << i;
+  for (std::size_t i = 0; i < others.size(); ++i) EXPECT_TRUE(parse_packet(others[i]).empty()) << i;
 }
 
 TEST(Packet, AnyPrefixOfAPacketIsHarmless) {
-  for (const Bytes& packet :
-       {ipv4(udp(5060, 5060, text(kRegister))), ipv6(udp(1024, 1024, kRtp))}) {
+  for (const Bytes& packet : {ipv4(udp(5060, 5060, text(kRegister))), ipv4(tcp(text(kRegister)), 6),
+                              ipv6(udp(1024, 1024, kRtp))}) {
     for (std::size_t length = 0; length <= packet.size(); ++length) {
       const Bytes prefix(packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(length));
       const auto parsed = parse_packet(prefix);
       if (length < 40) {
-        EXPECT_FALSE(parsed) << length;
+        EXPECT_TRUE(parsed.empty()) << length;
       }
     }
   }

@@ -117,6 +117,11 @@ void Party::note(const nlohmann::json& event, TimePoint now) {
   if (kind == "call_state") call_state = state;
   if (kind == "ip_change_detected") changes_detected.push_back(event_time(event).value_or(now));
   if (kind == "ip_change_completed") ++changes_completed;
+  if (kind == "ip_change_progress" && event.value("ok", false)) {
+    const std::string step = text_of(event, "kind");
+    if (step == "contact_updated") contact_updated = event_time(event).value_or(now);
+    if (step == "call_refreshed") call_refreshed = event_time(event).value_or(now);
+  }
   const bool bad = state == "failed" || state == "ended" || kind == "warning" || kind == "error";
   if (bad) last_complaint = describe(event);
 }

@@ -44,6 +44,9 @@ class Party {
   std::string last_complaint;  ///< The newest reason or warning, for a failure's message.
   std::vector<TimePoint> changes_detected;
   int changes_completed = 0;
+  std::optional<TimePoint>
+      contact_updated;  ///< The last time that a change's REGISTER was answered.
+  std::optional<TimePoint> call_refreshed;  ///< … and its target refresh.
 
  private:
   Party(std::string name, std::string log_file);

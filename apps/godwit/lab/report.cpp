@@ -21,6 +21,7 @@ void put_figures(const MoveFigures& f, Json* out) {
   (*out)["detect_ms"] = ms_or_null(f.detect);
   (*out)["first_rtp_tx_ms"] = ms_or_null(f.first_rtp_tx);
   (*out)["registered_ms"] = ms_or_null(f.registered);
+  (*out)["registered_after_notice_ms"] = ms_or_null(f.registered_after_notice);
   (*out)["answered_ms"] = ms_or_null(f.answered);
   (*out)["audible_ms"] = ms_or_null(f.audible);
   (*out)["silence_down_ms"] = rounded_ms(f.silence_down);
@@ -45,6 +46,9 @@ const Row kRows[] = {
     {"first packet out on the new path",
      [](const MoveFigures& f) { return cell_ms(f.first_rtp_tx); }, nullptr},
     {"re-registered", [](const MoveFigures& f) { return cell_ms(f.registered); }, nullptr},
+    {"  after the kernel told of it",
+     [](const MoveFigures& f) { return cell_ms(f.registered_after_notice); },
+     [](const Limits& l) { return "<= " + cell_ms(l.registered); }},
     {"call refresh answered", [](const MoveFigures& f) { return cell_ms(f.answered); }, nullptr},
     {"audible again", [](const MoveFigures& f) { return cell_ms(f.audible); }, nullptr},
     {"silence from the peer", [](const MoveFigures& f) { return cell_ms(f.silence_down); },
@@ -98,17 +102,19 @@ Json to_json(const Outcome& outcome) {
   Json out;
   out["result"] = outcome.passed() ? "PASS" : "FAIL";
   out["server"] = to_string(outcome.options.server);
-  out["transport"] = "udp";
+  out["transport"] = to_string(outcome.options.signalling);
   out["family"] = outcome.options.family == Family::V6 ? 6 : 4;
   out["rtt_ms"] = rounded_ms(outcome.options.rtt);
   out["rtt_measured_ms"] = rounded_ms(outcome.measured_rtt);
   out["seed"] = outcome.options.seed;
   out["link"] = outcome.link;
-  out["t0"] =
-      "right before the kernel is told to delete the address; all figures but detect_ms "
-      "from packet arrivals in the namespaces";
+  out["t0"] = fmt::format(
+      "right before the kernel is told to delete the address; all figures but detect_ms{} from "
+      "packet arrivals in the namespaces",
+      outcome.options.signalling == Signalling::Tls ? ", registered_ms and answered_ms" : "");
   out["limits"] = {{"silence_down_ms", rounded_ms(outcome.limits.silence_down)},
-                   {"silence_up_ms", rounded_ms(outcome.limits.silence_up)}};
+                   {"silence_up_ms", rounded_ms(outcome.limits.silence_up)},
+                   {"registered_after_notice_ms", rounded_ms(outcome.limits.registered)}};
   out["moves"] = Json::array();
   for (const auto& m : outcome.moves) {
     Json move;

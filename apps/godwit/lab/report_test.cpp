@@ -25,6 +25,7 @@ Outcome two_moves() {
     f.detect = 1234567ns;
     f.first_rtp_tx = 5ms;
     f.registered = 53ms;
+    f.registered_after_notice = 52ms;
     f.answered = 54ms;
     f.audible = 70ms;
     f.silence_down = i * 40ms;
@@ -41,12 +42,15 @@ TEST(Report, JsonHasEveryPromisedMember) {
   const auto json = to_json(two_moves());
   EXPECT_EQ(json.at("result"), "PASS");
   EXPECT_EQ(json.at("server"), "kamailio");
+  EXPECT_EQ(json.at("transport"), "udp");
+  EXPECT_EQ(json.at("limits").at("registered_after_notice_ms"), 60.0);
   EXPECT_EQ(json.at("family"), 6);
   EXPECT_EQ(json.at("limits").at("silence_down_ms"), 90.0);
   ASSERT_EQ(json.at("moves").size(), 2U);
-  for (const char* member : {"move", "from", "to", "rtt_ms", "detect_ms", "first_rtp_tx_ms",
-                             "registered_ms", "answered_ms", "audible_ms", "silence_down_ms",
-                             "silence_up_ms", "lost_down", "lost_up", "survived"}) {
+  for (const char* member :
+       {"move", "from", "to", "rtt_ms", "detect_ms", "first_rtp_tx_ms", "registered_ms",
+        "registered_after_notice_ms", "answered_ms", "audible_ms", "silence_down_ms",
+        "silence_up_ms", "lost_down", "lost_up", "survived"}) {
     for (const auto& move : json.at("moves")) EXPECT_TRUE(move.contains(member)) << member;
   }
   EXPECT_EQ(json.at("moves")[1].at("from"), "lte");

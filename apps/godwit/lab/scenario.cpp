@@ -56,7 +56,8 @@ class Run {
   Run(const ScenarioOptions& options, const ScenarioObserver& observer)
       : options_(options), observer_(observer), random_(options.seed) {
     outcome_.options = options;
-    outcome_.limits = limits_for(options.rtt);
+    outcome_.limits = limits_for(options.rtt, options.signalling);
+    outcome_.limits.registered += options.slack;
     outcome_.limits.silence_down += options.slack;
     outcome_.limits.silence_up += options.slack;
   }
@@ -131,6 +132,13 @@ class Run {
       const std::string config = directory_ + "/kamailio.cfg";
       KamailioOptions kamailio;
       kamailio.listen = {network_->server()};
+      kamailio.streams = options_.signalling != Signalling::Udp;
+      if (kamailio.streams) {
+        auto tls = kamailio_tls_config(directory_, kamailio.listen, network_->far());
+        if (!tls) return tl::unexpected(tls.error());
+        kamailio.tls_config_file = tls->config_file;
+        trusted_ = tls->certificate;
+      }
       kamailio.users = {{kPhoneUser, kPhonePassword}, {kCalleeUser, kCalleePassword}};
       if (auto r = write_private_file(config, kamailio_config(kamailio)); !r) return r;
       auto command = kamailio_command(config, directory_);
@@ -215,6 +223,9 @@ class Run {
         child.command.emplace_back(word);
       }
       *(child.command.end() - 3) = network_->callee().to_string();
+    } else {
+      child.command.insert(child.command.end(), {"--transport", to_string(options_.signalling)});
+      if (!trusted_.empty()) child.command.insert(child.command.end(), {"--tls-ca", trusted_});
     }
     NetNs& ns = callee ? network_->far() : network_->phone();
     auto started = Party::start(name, ns, child, directory_ + "/" + name + ".log");
@@ -245,6 +256,8 @@ class Run {
     result.move.new_address = to.address;
     result.move.peer = network_->callee();
     result.move.t0 = times->before;
+    result.move.signalling = options_.signalling;
+    result.move.kernel_notice = times->notice;
     if (times->notice) result.kernel_notice = *times->notice - times->before;
     wait([&] { return phone_->changes_completed > completed_before; }, kRecoveryLimit);
     const TimePoint enough = std::max(times->before + kObserve, boot_now() + kObserveAfter);
@@ -252,6 +265,8 @@ class Run {
     result.move.end = boot_now();
     result.move.call_up = call_up();
     result.link_lateness = network_->take_worst_lateness();
+    result.move.told_registered = phone_->contact_updated;
+    result.move.told_answered = phone_->call_refreshed;
     const auto& changes = phone_->changes_detected;
     const auto change = std::find_if(changes.begin(), changes.end(),
                                      [&](TimePoint at) { return at >= times->before; });
@@ -291,6 +306,9 @@ class Run {
       figures.push_back(result.figures);
     }
     outcome_.median = median(figures);
+    for (auto& why : median_failures(outcome_.median, outcome_.limits)) {
+      outcome_.failures.push_back(std::move(why));
+    }
     if (capture_.missed() != 0) {
       outcome_.failures.push_back(
           fmt::format("{} packets escaped the capture: the figures are void", capture_.missed()));
@@ -378,6 +396,7 @@ class Run {
   const TimePoint started_ = boot_now();
   Outcome outcome_;
   std::string directory_;
+  std::string trusted_;  ///< The server's certificate; empty without TLS.
   bool keep_logs_ = false;
   std::unique_ptr<Network> network_;
   Capture capture_;

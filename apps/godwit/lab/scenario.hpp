@@ -21,11 +21,12 @@ const char* to_string(ServerKind kind);
 
 struct ScenarioOptions {
   ServerKind server = ServerKind::Embedded;
+  Signalling signalling = Signalling::Udp;  ///< Of the phone; the embedded server knows UDP only.
   Family family = Family::V4;
   Duration rtt = std::chrono::milliseconds(50);
   Duration jitter{};
   double loss = 0;
-  Duration slack{};  ///< Added to the limits of silence: for machines that have other work.
+  Duration slack{};  ///< Added to the limits: for machines that have other work.
   int moves = 2;
   std::uint64_t seed = 1;
   std::string pcap_directory;  ///< Empty: no files.
