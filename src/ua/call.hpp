@@ -52,7 +52,8 @@ struct RefreshWish {
 struct DtmfRow {
   RequestId request;
   std::string digits;
-  std::size_t sent = 0;  ///< Answered with 2xx.
+  std::size_t sent = 0;  ///< Answered with 2xx, or sent in RTP.
+  DtmfMethod method = DtmfMethod::Auto;
 };
 
 struct Call {
@@ -149,6 +150,10 @@ struct Call {
   /// Since when a recovery has tried to reach its peer from `path`; while `move_pending`.
   std::optional<TimePoint> moving_since;
 
+  /// From when silence of the peer counts; empty until its audio is first expected.
+  std::optional<TimePoint> silent_from;
+  /// RFC 5630: made to, or by, a sips URI. Our Contact is one too, and nothing leaves without TLS.
+  bool secure = false;
   std::deque<DtmfRow> dtmf;  ///< Rows of digits, the first one on its way.
   bool dtmf_in_flight = false;
   std::optional<Substitute> substitute;

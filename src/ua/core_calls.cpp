@@ -80,13 +80,14 @@ Result<CallId> Core::Impl::call(AccountId account_id, const std::string& target,
     callee = *parsed;
   }
   const bool by_account = !account->route_set.empty() || callee.host == account->aor.host;
-  if (callee.sips && by_account && account->transport != sip::Transport::Tls) {
-    // RFC 3261 §26.2.2.
+  if (callee.sips && by_account && account->server && account->transport != sip::Transport::Tls) {
+    // RFC 3261 §26.2.2. Where the server is still looked up, start_outgoing() sees to it.
     return fail(ErrorCode::InvalidArgument,
                 "call target \"" + target + "\" needs TLS, which the account does not use");
   }
   Call& call = make_call(account_id, true, std::move(options));
   call.target = callee.uri() + callee.transport_param();
+  call.secure = callee.sips;
   if (!by_account) {
     // Neither our domain nor through a proxy: straight to the host (RFC 3261 §8.1.2).
     call.transport = callee.transport.value_or(sip::Transport::Udp);
@@ -271,6 +272,10 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   if (!call.media) open_first_media(call, hop->address);
   open_listeners(*call.path);
   const Hop way = call.first_hop ? Hop{call.transport, *hop, call.tls_name} : account.hop();
+  if (call.secure && way.transport != sip::Transport::Tls) {
+    end_call(call, "the called sips: address needs TLS, which the server is not reached by", now);
+    return;
+  }
   const auto flow = flow_to(*call.path, way, now);
   if (const auto why = flow_failure(*call.path, way)) {
     start_later(call, *why, now);
