@@ -189,7 +189,7 @@ void MockPeer::call(const std::string& target, const std::vector<SipText::Header
   remote_cseq_ = 0;
   remote_session_.reset();
   acks_.clear();
-  session_.payload_types = {0, 8};
+  offer_types();
   direction_ = "sendrecv";
   last_remote_rseq_ = 0;
   SipText invite = dialog_request("INVITE");
@@ -391,10 +391,7 @@ void MockPeer::send_early_media(const std::string& key, const SipText& request) 
   response.append("Contact", "<" + uri() + ">");
   response.append("Allow", allowed());
   take_remote_sdp(request);
-  session_.payload_types.clear();
-  for (const std::uint8_t type : remote_session_->payload_types) {
-    if (type == 0 || type == 8) session_.payload_types.push_back(type);
-  }
+  answer_types();
   response.append("Content-Type", "application/sdp");
   response.body = local_sdp(answer_direction(remote_session_->direction, direction_));
   start_media();
@@ -420,6 +417,21 @@ void MockPeer::confirm(const SipText& from_remote) {
   start_media();
 }
 
+void MockPeer::offer_types() {
+  session_.payload_types = {0, 8};
+  if (config_.telephone_event != 0) session_.payload_types.push_back(config_.telephone_event);
+  session_.rtcp_mux = config_.rtcp_mux;
+}
+
+void MockPeer::answer_types() {
+  session_.payload_types.clear();
+  for (const std::uint8_t type : remote_session_->payload_types) {
+    const bool event = type != 0 && type == config_.telephone_event;
+    if (type == 0 || type == 8 || event) session_.payload_types.push_back(type);
+  }
+  session_.rtcp_mux = config_.rtcp_mux && remote_session_->rtcp_mux;
+}
+
 void MockPeer::take_remote_sdp(const SipText& message) {
   if (message.body.empty()) return;
   remote_session_ = read_sdp(message.body);
@@ -436,6 +448,7 @@ void MockPeer::start_media() {
     type = offered;
     break;
   }
+  media_->know_events(config_.telephone_event);
   media_->send_to(we_send ? std::optional(remote_session_->rtp) : std::nullopt, type);
 }
 
@@ -609,14 +622,11 @@ void MockPeer::finish(const std::string& key, int status,
     if (answered) {
       // The answer went in the reliable 183; the 200 brings none.
     } else if (!request.body.empty()) {
-      session_.payload_types.clear();
-      for (const std::uint8_t type : remote_session_->payload_types) {
-        if (type == 0 || type == 8) session_.payload_types.push_back(type);
-      }
+      answer_types();
       response.append("Content-Type", "application/sdp");
       response.body = local_sdp(answer_direction(remote_session_->direction, direction_));
     } else if (invite) {
-      session_.payload_types = {0, 8};
+      offer_types();
       response.append("Content-Type", "application/sdp");
       response.body = local_sdp(direction_);
     }

@@ -35,6 +35,9 @@ struct MockPeerConfig {
   /// RFC 3262: says so in Supported, sends PRACK, and with `insist_on_reliable` demands it.
   bool reliable = false;
   bool insist_on_reliable = false;
+  /// Payload type of RFC 4733's telephone-events; 0: knows none.
+  std::uint8_t telephone_event = 0;
+  bool rtcp_mux = false;    ///< RFC 5761: offered, and accepted.
   bool late_offer = false;  ///< Its INVITEs bring no offer; the answer goes into PRACK or ACK.
   /// RFC 4028: knows session timers; asks for this interval, or grants what is asked.
   std::chrono::seconds session_expires{0};
@@ -155,6 +158,8 @@ class MockPeer {
   void remember(const std::string& key, const SipText& response);
   void respond(const std::string& key, const SipText& response);
   void check_in_dialog(const SipText& request);
+  void offer_types();
+  void answer_types();
   void take_remote_sdp(const SipText& message);
   void start_media();
   void confirm(const SipText& from_remote);

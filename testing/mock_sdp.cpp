@@ -58,6 +58,8 @@ MockSdp read_sdp(const std::string& text) {
                (value == "sendrecv" || value == "sendonly" || value == "recvonly" ||
                 value == "inactive")) {
       sdp.direction = value;
+    } else if (line[0] == 'a' && !in_other_media && value == "rtcp-mux") {
+      sdp.rtcp_mux = true;
     }
   }
   return sdp;
@@ -75,7 +77,9 @@ std::string write_sdp(const MockSdp& sdp) {
   for (const std::uint8_t type : sdp.payload_types) {
     if (type == 0) text += "a=rtpmap:0 PCMU/8000\r\n";
     if (type == 8) text += "a=rtpmap:8 PCMA/8000\r\n";
+    if (type >= 96) text += "a=rtpmap:" + std::to_string(type) + " telephone-event/8000\r\n";
   }
+  if (sdp.rtcp_mux) text += "a=rtcp-mux\r\n";
   return text + "a=" + sdp.direction + "\r\n";
 }
 

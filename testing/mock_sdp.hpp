@@ -23,6 +23,7 @@ struct MockSdp {
   Endpoint rtp;
   std::vector<std::uint8_t> payload_types;
   std::string direction = "sendrecv";
+  bool rtcp_mux = false;
 
   /// The audio is on hold or absent: it asks us for nothing.
   bool wants_audio() const { return direction == "sendrecv" || direction == "recvonly"; }

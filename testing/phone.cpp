@@ -576,7 +576,9 @@ void SimulatedPhone::open_sockets(CallId call, const media::OpenSockets& open) {
 }
 
 void SimulatedPhone::note_rtp(CallId call, Engine& engine, const media::SendPacket& packet) {
-  const auto header = read_rtp(std::string(packet.bytes.begin(), packet.bytes.end()));
+  const std::string bytes(packet.bytes.begin(), packet.bytes.end());
+  if (is_rtcp(bytes)) return;  // On RTP's port (RFC 5761).
+  const auto header = read_rtp(bytes);
   if (!header) {
     violate("an RTP packet that is none");
     return;

@@ -29,6 +29,9 @@ int run_phone(PhoneFlags& flags) {
     fmt::print(stderr, "godwit phone: {}\n", usable.error().detail);
     return kExitFailed;
   }
+  auto trace = open_trace(settings->sip_trace);
+  if (!trace) return usage_error("phone", trace.error().detail);
+  settings->agent.sip_trace = std::move(*trace);
   Phone phone(std::move(*settings));
   return phone.run();
 }

@@ -14,8 +14,13 @@ void add_serve_command(CLI::App& app, int* status) {
   auto flags = std::make_shared<ServeFlags>(*command);
   command->callback([flags, status] {
     auto settings = flags->take();
-    *status = settings ? Serve(std::move(*settings)).run()
-                       : usage_error("serve", settings.error().detail);
+    if (!settings) {
+      *status = usage_error("serve", settings.error().detail);
+      return;
+    }
+    auto trace = open_trace(settings->sip_trace);
+    *status = trace ? Serve(std::move(*settings), std::move(*trace)).run()
+                    : usage_error("serve", trace.error().detail);
   });
 }
 

@@ -353,6 +353,14 @@ PhoneFlags::PhoneFlags(CLI::App& command) {
   table_.choice("auto-answer", "Answer every call at once", &settings_.auto_answer);
   table_.choice("latch", "Send audio to where the other side's audio comes from",
                 &agent.media.latch);
+  table_.choice("rtcp-mux", "Share one port between RTP and RTCP where the other side can",
+                &agent.media.rtcp_mux);
+  table_.number(
+      "media-timeout", "SECONDS",
+      "Hang up when nothing has come from the other side for so long, 5 to 3600; 0: never "
+      "[0]",
+      0, 3'600,
+      [&agent](std::int64_t value) { agent.media.timeout = std::chrono::seconds(value); });
   table_.text("source", "SOURCE",
               "What calls send: silence, tone, tone:HZ, file:PATH or echo [silence]",
               into(settings_.source, parse_source));
@@ -369,6 +377,7 @@ PhoneFlags::PhoneFlags(CLI::App& command) {
       "What goes to standard error: trace, debug (with all SIP messages), info, warn or error "
       "[warn]",
       into(settings_.log_level, parse_log_level));
+  add_trace_flags(table_, settings_.sip_trace);
   table_.add_flags_to(command);
 }
 

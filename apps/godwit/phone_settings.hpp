@@ -14,6 +14,7 @@
 #include "godwit/result.hpp"
 #include "godwit/user_agent.hpp"
 #include "settings.hpp"
+#include "trace_file.hpp"
 
 namespace godwit::app {
 
@@ -27,6 +28,7 @@ struct PhoneSettings {
   bool auto_answer = false;
   EventFormat events = EventFormat::Text;
   LogLevel log_level = LogLevel::Warn;
+  TraceSettings sip_trace;
 };
 
 /// "silence", "tone", "tone:HZ", "file:PATH" or "echo"; a file must be readable.

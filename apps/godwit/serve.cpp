@@ -79,6 +79,7 @@ testing::ServerCounters ServerLoop::stop() {
 
 void ServerLoop::on_readable(io::UdpSocket& socket) {
   socket.receive(buffers_, kPerWakeUp, [&](const io::Datagram& datagram) {
+    trace(socket, false, datagram.remote, as_text(datagram.bytes));
     const testing::ServerCounters before = server_.counters();
     server_.on_datagram(socket.local(), datagram.remote, std::string(as_text(datagram.bytes)),
                         io::now());
@@ -93,13 +94,30 @@ void ServerLoop::settle() {
   while (const auto datagram = server_.poll_output()) {
     const auto found = sockets_.find(datagram->local);
     if (found == sockets_.end()) continue;
+    trace(found->second, true, datagram->remote, datagram->bytes);
     // What cannot be sent is lost, as on any network; the sender repeats it.
     (void)found->second.send(datagram->remote, as_bytes(datagram->bytes));
   }
   timer_.arm(server_.next_timeout());
 }
 
-Serve::Serve(ServeSettings settings) : settings_(std::move(settings)), log_(settings_.log_level) {}
+void ServerLoop::trace(const io::UdpSocket& socket, bool outgoing, const Endpoint& remote,
+                       std::string_view bytes) {
+  const TraceConfig& config = handler_.trace;
+  if (!config.sink || config.level == TraceLevel::Off) return;
+  TraceRecord record;
+  record.at = io::now();
+  record.outgoing = outgoing;
+  record.transport = "UDP";
+  record.local = socket.local();
+  record.remote = remote;
+  record.size = bytes.size();
+  record.text = trace_text(bytes, config);
+  config.sink(record);
+}
+
+Serve::Serve(ServeSettings settings, TraceConfig trace)
+    : settings_(std::move(settings)), trace_(std::move(trace)), log_(settings_.log_level) {}
 
 void Serve::StderrLog::write(Level level, std::string_view component, std::string_view text) {
   if (!enabled(level)) return;
@@ -129,6 +147,7 @@ int Serve::run() {
   handler.on_datagram = [this](const auto& from, const auto& before, const auto& after) {
     tell_datagram(from, before, after);
   };
+  handler.trace = trace_;
   auto server = ServerLoop::start(std::move(config), log_, std::move(handler));
   if (!server) {
     fmt::print(stderr, "godwit serve: {}\n", server.error().detail);

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -35,6 +36,7 @@ class ServerLoop {
     std::function<void(const Endpoint& from, const testing::ServerCounters& before,
                        const testing::ServerCounters& after)>
         on_datagram;
+    TraceConfig trace;  ///< Of its datagrams; the sink is called on the server's thread.
   };
 
   /// `log` must outlive it and be safe from any thread. `locals` become the sockets' addresses.
@@ -53,6 +55,8 @@ class ServerLoop {
              io::DeadlineTimer timer, Log& log, Handler handler);
   void on_readable(io::UdpSocket& socket);
   void settle();
+  void trace(const io::UdpSocket& socket, bool outgoing, const Endpoint& remote,
+             std::string_view bytes);
 
   std::vector<Endpoint> locals_;
   Handler handler_;
@@ -68,7 +72,7 @@ class ServerLoop {
 
 class Serve {
  public:
-  explicit Serve(ServeSettings settings);
+  explicit Serve(ServeSettings settings, TraceConfig trace = {});
   /// Until SIGINT or SIGTERM; the exit status.
   int run();
 
@@ -95,6 +99,7 @@ class Serve {
   void tell(const std::string& json, const std::string& words);
 
   ServeSettings settings_;
+  TraceConfig trace_;
   StderrLog log_;
   std::mutex output_;
   std::mutex registered_mutex_;

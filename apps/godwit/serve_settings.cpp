@@ -104,6 +104,7 @@ ServeFlags::ServeFlags(CLI::App& command) {
                 settings_.log_level = *level;
                 return {};
               });
+  add_trace_flags(table_, settings_.sip_trace);
   table_.add_flags_to(command);
 }
 

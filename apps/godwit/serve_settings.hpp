@@ -14,6 +14,7 @@
 #include "godwit/result.hpp"
 #include "phone_settings.hpp"
 #include "settings.hpp"
+#include "trace_file.hpp"
 
 namespace godwit::app {
 
@@ -31,6 +32,7 @@ struct ServeSettings {
   std::vector<PartySettings> parties;
   EventFormat events = EventFormat::Text;
   LogLevel log_level = LogLevel::Info;
+  TraceSettings sip_trace;
 };
 
 class ServeFlags {

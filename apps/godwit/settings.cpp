@@ -120,6 +120,12 @@ void SettingTable::text(std::string name, std::string metavar, std::string help,
   add(std::move(name), std::move(metavar), std::move(help), Kind::Text, std::move(take));
 }
 
+void SettingTable::flag_or_text(std::string name, std::string metavar, std::string help,
+                                std::string implied, TakeText take) {
+  text(std::move(name), std::move(metavar), std::move(help), std::move(take));
+  settings_.back().implied = std::move(implied);
+}
+
 void SettingTable::number(std::string name, std::string metavar, std::string help,
                           std::int64_t lowest, std::int64_t highest,
                           std::function<void(std::int64_t)> take) {
@@ -171,6 +177,7 @@ void SettingTable::add_flags_to(CLI::App& command) {
     setting.option = command.add_option(flag, setting.given, setting.help);
     setting.option->type_name(setting.metavar)->allow_extra_args(false)->expected(1);
     if (setting.kind == Kind::List) setting.option->expected(-1);
+    if (setting.implied) setting.option->expected(0, 1)->default_str(*setting.implied);
     setting.option->multi_option_policy(setting.kind == Kind::List ? CLI::MultiOptionPolicy::TakeAll
                                                                    : CLI::MultiOptionPolicy::Throw);
   }

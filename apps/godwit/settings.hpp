@@ -31,6 +31,9 @@ class SettingTable {
   void choice(std::string name, std::string help, bool* target);
   /// May be given several times; in a file one text or an array of them.
   void list(std::string name, std::string metavar, std::string help, TakeText take);
+  /// As text(), but the flag may stand without a value, and means `implied` then.
+  void flag_or_text(std::string name, std::string metavar, std::string help, std::string implied,
+                    TakeText take);
   /// A path, taken as it is.
   void path(std::string name, std::string metavar, std::string help, std::string* target);
 
@@ -52,6 +55,7 @@ class SettingTable {
     std::vector<std::string> given = {};  ///< By flags, as parsed.
     CLI::Option* option = nullptr;
     bool chosen = false;  ///< Kind::Choice.
+    std::optional<std::string> implied = std::nullopt;
   };
 
   void add(std::string name, std::string metavar, std::string help, Kind kind, TakeText take);

@@ -13,6 +13,7 @@
 #include "godwit/address.hpp"
 #include "godwit/header.hpp"
 #include "godwit/time.hpp"
+#include "godwit/trace.hpp"
 
 namespace godwit {
 
@@ -163,6 +164,13 @@ struct MediaConfig {
   /// goes where SDP says and nowhere else.
   bool latch = true;
   std::uint8_t dscp = 46;  ///< Class of RTP and RTCP, 0 to 63 (RFC 4594: Expedited Forwarding).
+  /// RTCP on RTP's port where the peer can, too (RFC 5761): one hole in each NAT instead of two.
+  bool rtcp_mux = true;
+  /// A call ends with BYE if, though audio is expected, no RTP and no RTCP has come for so long:
+  /// the peer has vanished. Not while on hold, without a network, or while a change of the address
+  /// is being recovered from, after which the time begins anew. At least 5 s; 0: never, for a
+  /// person hears the silence, and there are phones that send nothing while they are muted.
+  std::chrono::seconds timeout{0};
 };
 
 /// What becomes of a peer's wish to transfer us (REFER).
@@ -213,6 +221,7 @@ struct UserAgentConfig {
   /// Pings on connections that we opened (RFC 5626 §4.4.1); each interval is drawn from 80 to
   /// 100 % of it. 0: none.
   std::chrono::seconds stream_keep_alive{120};
+  TraceConfig sip_trace;  ///< For whoever wants to see the messages.
 };
 
 /// What handle_ip_change() shall do beyond what the snapshots say.

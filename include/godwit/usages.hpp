@@ -56,8 +56,8 @@ struct OptionsResult {
 };
 
 enum class DtmfMethod : std::uint8_t {
-  Auto,  ///< INFO, for RTP events are not sent yet.
-  Rtp,   ///< RFC 4733 telephone-event: Unsupported so far.
+  Auto,  ///< In RTP if the peer takes it, else in INFO.
+  Rtp,   ///< RFC 4733 telephone-event. Unsupported: the peer takes none.
   Info,  ///< INFO with application/dtmf-relay.
 };
 const char* to_string(DtmfMethod method);
@@ -66,7 +66,7 @@ const char* to_string(DtmfMethod method);
 struct DtmfResult {
   RequestId request;
   CallId call;
-  int status = 0;  ///< Of the last INFO; 0 for digits in RTP.
+  int status = 0;  ///< Of the last INFO; 0 for digits in RTP, which nobody acknowledges.
   std::string reason;
   bool ok = false;
 };

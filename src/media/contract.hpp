@@ -59,8 +59,9 @@ struct SetParameters {
   Codec codec = Codec::Pcmu;  ///< That we send …
   std::uint8_t payload_type = 0;
   std::vector<PayloadMapping> receive;  ///< … and all that we take. At most 8.
-  std::optional<std::uint8_t>
-      telephone_event;  ///< Payload type of RFC 4733; received ones are ignored.
+  /// Payload types of RFC 4733's telephone-events: that we send, and that we take. Absent: none.
+  std::optional<std::uint8_t> telephone_event;
+  std::optional<std::uint8_t> receive_event;
   MediaDirection direction = MediaDirection::SendRecv;  ///< As we see it.
   std::chrono::milliseconds packet_time{20};            ///< 10 to 60, a multiple of 10.
   /// Follow the peer's RTP to a new source. Off: such audio is still played, under the same rules,
@@ -97,8 +98,15 @@ struct SetMuted {
 /// Says BYE in RTCP and closes all paths. Nothing can be started after it.
 struct StopMedia {};
 
+/// Presses a row of DTMF digits (0-9, *, #, A-D; at most 64), one after the other, in place of the
+/// audio; DigitsSent tells the end. While nothing may be sent (on hold, no path) they wait.
+struct SendDigits {
+  std::uint64_t token = 0;  ///< Comes back in DigitsSent.
+  std::string digits;
+};
+
 using MediaCommand = std::variant<OpenPath, ClosePath, SetParameters, SetRemote, SetSource,
-                                  SetRecording, SetMuted, StopMedia>;
+                                  SetRecording, SetMuted, StopMedia, SendDigits>;
 
 // ---- Reports: engine -> core --------------------------------------------------------------------
 
@@ -168,6 +176,8 @@ struct MediaStatistics {
   Duration jitter{};                   ///< RFC 3550 §6.4.1.
   Duration buffered{};                 ///< In the jitter buffer now.
   std::optional<Duration> round_trip;  ///< From the peer's last report about us.
+  /// The last RTP that was accepted, or RTCP of the peer's.
+  std::optional<TimePoint> last_heard;
   /// Longest pauses between two packets that ended, or still lasted, in the last second.
   Duration longest_receive_pause{};
   Duration longest_send_pause{};
@@ -177,9 +187,22 @@ struct AudioFailed {
   Error error;
 };
 
+/// The end of a SendDigits. Not ok: no telephone-events are agreed on (any more), or another row
+/// was under way; `sent` digits were begun.
+struct DigitsSent {
+  std::uint64_t token = 0;
+  std::size_t sent = 0;
+  bool ok = false;
+};
+/// The peer has pressed and released a key.
+struct DigitReceived {
+  char digit = '0';
+  std::chrono::milliseconds duration{0};
+};
+
 using MediaReport =
     std::variant<PathOpened, PathFailed, PathTrouble, FirstSent, FirstReceived, RemoteMoved,
-                 MediaSilent, MediaHeard, MediaStatistics, AudioFailed>;
+                 MediaSilent, MediaHeard, MediaStatistics, AudioFailed, DigitsSent, DigitReceived>;
 
 // ---- Wanted I/O: engine -> driver ---------------------------------------------------------------
 

@@ -8,6 +8,7 @@
 
 #include "media/audio_port.hpp"
 #include "media/destination.hpp"
+#include "media/digits.hpp"
 #include "media/g711.hpp"
 #include "media/jitter_buffer.hpp"
 #include "media/pause_watch.hpp"
@@ -71,6 +72,7 @@ class MediaEngine::Impl {
   void on(const SetRecording& command, TimePoint now);
   void on(const SetMuted& command, TimePoint) { port_.set_muted(command.muted); }
   void on(const StopMedia& command, TimePoint now);
+  void on(const SendDigits& command, TimePoint now);
 
   // From the driver.
   void on_sockets(PathId id, Result<Endpoint> rtp_local, TimePoint now);
@@ -110,6 +112,7 @@ class MediaEngine::Impl {
   void start_clocks(TimePoint now);
   void run_clock(TimePoint now);
   void tick(TimePoint now);
+  void end_digits(bool ok);
   std::size_t frame_samples() const {
     return static_cast<std::size_t>(packet_time_ / std::chrono::milliseconds(1)) * kSampleRate /
            1000;
@@ -120,6 +123,7 @@ class MediaEngine::Impl {
   void on_rtcp(const Endpoint& from, Bytes bytes, TimePoint now);
   bool payload_known(std::uint8_t payload_type) const;
   const PayloadMapping* audio_payload(std::uint8_t payload_type) const;
+  void tell_digits();
   void take(PathId id, const Endpoint& from, const wire::RtpPacket& packet, TimePoint at);
   void note_received(PathId id, const Endpoint& from, std::uint32_t gap, TimePoint at);
   void follow(PathId id, const Endpoint& from, TimePoint now, bool moved);
@@ -136,6 +140,10 @@ class MediaEngine::Impl {
   JitterBuffer jitter_;
   AudioPort port_;
   Destination destination_;
+  DigitSender digits_out_;
+  DigitReceiver digits_in_;
+  std::optional<std::uint64_t> digits_token_;  ///< Of the row whose end is to be told …
+  std::optional<std::string> digits_waiting_;  ///< … and which has not begun.
 
   std::vector<Path> paths_;
   std::optional<SetParameters> parameters_;
@@ -155,6 +163,7 @@ class MediaEngine::Impl {
 
   PauseWatch sent_{Duration::max()};
   PauseWatch received_{kSilenceLimit};
+  std::optional<TimePoint> last_heard_;
   std::optional<Endpoint> last_from_;
   Transition transition_;
   std::optional<TimePoint> next_statistics_;
@@ -225,6 +234,7 @@ void MediaEngine::Impl::on(const SetParameters& command, TimePoint now) {
   if (parameters_->receive.size() > kMaxPayloads) parameters_->receive.resize(kMaxPayloads);
   const auto tens = std::clamp<std::int64_t>(command.packet_time.count() / 10, 1, 6);
   packet_time_ = std::chrono::milliseconds(tens * 10);
+  if (digits_token_ && !parameters_->telephone_event) end_digits(false);
   expect_audio(now);
   start_clocks(now);
 }
@@ -275,6 +285,7 @@ void MediaEngine::Impl::apply(const SetRemote& remote, TimePoint now) {
 /// copy.
 void MediaEngine::Impl::repeat_sent(TimePoint now) {
   if (!may_send()) return;
+  digits_out_.rewind(*dead_since_ - packet_time_);
   const TimePoint since = std::max(*dead_since_ - packet_time_, now - kRepeatLimit);
   for (Buffer& bytes : session_.sent_since(since)) {
     ++resent_;
@@ -290,6 +301,26 @@ void MediaEngine::Impl::on(const SetRecording& command, TimePoint) {
   if (auto result = port_.set_recording(command.file); !result) {
     report(AudioFailed{result.error()});
   }
+}
+
+void MediaEngine::Impl::on(const SendDigits& command, TimePoint) {
+  const bool possible = parameters_ && parameters_->telephone_event;
+  // What is repeated of the last row comes first.
+  const bool repeating = !digits_token_ && digits_out_.busy();
+  if (!possible || digits_token_ || (!repeating && !digits_out_.start(command.digits))) {
+    report(DigitsSent{command.token, 0, false});
+    return;
+  }
+  digits_token_ = command.token;
+  if (repeating) digits_waiting_ = command.digits;
+}
+
+void MediaEngine::Impl::end_digits(bool ok) {
+  // A row that went out whole is kept: should its path turn out to have been dead, it is repeated.
+  const std::size_t begun = digits_waiting_ ? 0 : digits_out_.size();
+  const std::size_t sent = ok ? begun : std::min(begun, digits_out_.stop());
+  digits_waiting_.reset();
+  report(DigitsSent{*std::exchange(digits_token_, std::nullopt), sent, ok});
 }
 
 void MediaEngine::Impl::on(const StopMedia&, TimePoint now) {
@@ -382,7 +413,22 @@ void MediaEngine::Impl::tick(TimePoint now) {
   jitter_.read(frame);
   port_.play(frame);
   port_.capture(frame);
-  if (may_send()) {
+  const bool sending = may_send();
+  if (digits_waiting_ && !digits_out_.busy() &&
+      !digits_out_.start(*std::exchange(digits_waiting_, std::nullopt))) {
+    end_digits(false);
+  }
+  const auto event_type = parameters_->telephone_event;
+  const auto event =
+      sending && event_type
+          ? digits_out_.next(session_.timestamp(), static_cast<std::uint32_t>(frame.size()), now)
+          : std::nullopt;
+  if (event) {
+    send_rtp(session_.make_event_packet(*event_type, event->payload, event->timestamp, event->first,
+                                        now),
+             now);
+    if (digits_token_ && !digits_waiting_ && !digits_out_.busy()) end_digits(true);
+  } else if (sending) {
     Buffer payload(frame.size());
     encode(parameters_->codec, frame, payload);
     send_rtp(session_.make_packet(parameters_->payload_type, payload, now), now);
@@ -407,6 +453,8 @@ void MediaEngine::Impl::on_timeout(TimePoint now) {
     if (transmit_path()) send_rtcp(std::move(report));
   }
   if (const auto since = received_.check(now)) report(MediaSilent{*since});
+  digits_in_.on_timeout(now);
+  tell_digits();
   if (next_statistics_ && *next_statistics_ <= now) {
     report_statistics(now);
     *next_statistics_ += kStatisticsInterval;
@@ -423,6 +471,7 @@ std::optional<TimePoint> MediaEngine::Impl::next_timeout() const {
   if (clock_running()) consider(next_tick_);
   consider(session_.next_report());
   consider(received_.deadline());
+  consider(digits_in_.deadline());
   consider(next_statistics_);
   return next;
 }
@@ -453,7 +502,13 @@ const PayloadMapping* MediaEngine::Impl::audio_payload(std::uint8_t payload_type
 
 bool MediaEngine::Impl::payload_known(std::uint8_t payload_type) const {
   return parameters_ && (audio_payload(payload_type) || payload_type == kComfortNoise ||
-                         parameters_->telephone_event == payload_type);
+                         parameters_->receive_event == payload_type);
+}
+
+void MediaEngine::Impl::tell_digits() {
+  while (const auto digit = digits_in_.poll()) {
+    report(DigitReceived{digit->digit, digit->duration});
+  }
 }
 
 void MediaEngine::Impl::on_rtp(Path& path, const Endpoint& from, Bytes bytes, TimePoint now) {
@@ -484,10 +539,17 @@ void MediaEngine::Impl::take(PathId id, const Endpoint& from, const wire::RtpPac
     ++ignored_;
     return;
   }
+  last_heard_ = at;
   if (received.new_stream || received.arrival.verdict == Verdict::Restarted) jitter_.reset();
+  if (received.new_stream) digits_in_.reset();
   note_received(id, from, received.arrival.gap, at);
   if (received.arrival.verdict == Verdict::Duplicate) return;
-  if (!audio || !receives(parameters_->direction)) return;
+  if (!receives(parameters_->direction)) return;
+  if (parameters_->receive_event == packet.payload_type) {
+    digits_in_.on_packet(packet.payload, packet.timestamp, packet.marker, at);
+    tell_digits();
+  }
+  if (!audio) return;
   std::vector<std::int16_t> samples(packet.payload.size());
   decode(audio->codec, packet.payload, samples);
   jitter_.insert(received.arrival.sequence, packet.timestamp, samples,
@@ -521,6 +583,7 @@ void MediaEngine::Impl::on_rtcp(const Endpoint& from, Bytes bytes, TimePoint now
     ++ignored_;
     return;
   }
+  last_heard_ = now;
   const auto source = gate_.source();
   if (parameters_ && parameters_->latch && source && source->address == from.address) {
     destination_.follow_rtcp(from);
@@ -549,6 +612,7 @@ void MediaEngine::Impl::report_statistics(TimePoint now) {
   s.jitter = totals.jitter;
   s.buffered = to_duration(jitter_.buffered());
   s.round_trip = totals.round_trip;
+  s.last_heard = last_heard_;
   s.longest_receive_pause = received_.take_longest(now);
   s.longest_send_pause = sent_.take_longest(now);
   report(s);

@@ -22,6 +22,7 @@ SetParameters parameters(MediaDirection direction = MediaDirection::SendRecv, bo
   SetParameters p;
   p.receive = {{0, Codec::Pcmu}, {8, Codec::Pcma}};
   p.telephone_event = 101;
+  p.receive_event = 101;
   p.direction = direction;
   p.latch = latch;
   return p;

@@ -3,6 +3,7 @@
 
 #include <cassert>
 #include <cmath>
+#include <utility>
 
 #include "media/audio.hpp"
 
@@ -37,20 +38,33 @@ RtpSession::RtpSession(Random& random)
 
 Buffer RtpSession::make_packet(std::uint8_t payload_type, Bytes payload, TimePoint now) {
   wire::RtpPacket packet;
-  packet.marker = marked_;
+  packet.marker = std::exchange(marked_, false);
   packet.payload_type = payload_type & 0x7fU;
-  packet.sequence = sequence_++;
   packet.timestamp = timestamp_;
-  packet.ssrc = ssrc_;
   packet.payload = payload;
+  return make(packet, false, now);
+}
+
+Buffer RtpSession::make_event_packet(std::uint8_t payload_type, Bytes payload,
+                                     std::uint32_t timestamp, bool first, TimePoint now) {
+  wire::RtpPacket packet;
+  packet.marker = first;
+  packet.payload_type = payload_type & 0x7fU;
+  packet.timestamp = timestamp;
+  packet.payload = payload;
+  return make(packet, true, now);
+}
+
+Buffer RtpSession::make(wire::RtpPacket packet, bool event, TimePoint now) {
+  packet.sequence = sequence_++;
+  packet.ssrc = ssrc_;
   auto bytes = wire::build_rtp(packet);
   assert(bytes);
-  marked_ = false;
   ++packets_sent_;
-  octets_sent_ += static_cast<std::uint32_t>(payload.size());
+  octets_sent_ += static_cast<std::uint32_t>(packet.payload.size());
   last_sent_ = now;
   last_sent_timestamp_ = timestamp_;
-  history_.push_back({now, *bytes});
+  history_.push_back({now, *bytes, event});
   if (history_.size() > kHistory) history_.pop_front();
   return std::move(*bytes);
 }
@@ -58,7 +72,7 @@ Buffer RtpSession::make_packet(std::uint8_t payload_type, Bytes payload, TimePoi
 std::vector<Buffer> RtpSession::sent_since(TimePoint since) const {
   std::vector<Buffer> packets;
   for (const Sent& sent : history_) {
-    if (sent.at >= since) packets.push_back(sent.bytes);
+    if (sent.at >= since && !sent.event) packets.push_back(sent.bytes);
   }
   return packets;
 }

@@ -33,8 +33,13 @@ class RtpSession {
 
   // Transmit side. The timestamp moves with advance(), whether or not packets are made.
   Buffer make_packet(std::uint8_t payload_type, Bytes payload, TimePoint now);
+  /// A packet of an event that began at `timestamp` (RFC 4733); `first`: with the marker.
+  Buffer make_event_packet(std::uint8_t payload_type, Bytes payload, std::uint32_t timestamp,
+                           bool first, TimePoint now);
   void advance(std::uint32_t samples) { timestamp_ += samples; }
-  /// Copies of the packets sent at or after `since`, oldest first.
+  std::uint32_t timestamp() const { return timestamp_; }
+  /// Copies of the audio packets sent at or after `since`, oldest first. Events are no audio: they
+  /// are said again by their sender.
   std::vector<Buffer> sent_since(TimePoint since) const;
   /// The next packet begins a talkspurt: its marker bit is set (RFC 3551 §4.1).
   void mark() { marked_ = true; }
@@ -71,8 +76,10 @@ class RtpSession {
   struct Sent {
     TimePoint at;
     Buffer bytes;
+    bool event = false;
   };
 
+  Buffer make(wire::RtpPacket packet, bool event, TimePoint now);
   std::vector<wire::RtcpPacket> report_packets(TimePoint now);
   void on_block(const wire::RtcpReportBlock& block, TimePoint now);
   Duration report_interval(Duration base);

@@ -7,9 +7,9 @@
 #include <exception>
 #include <stdexcept>
 
+#include "godwit/trace.hpp"
 #include "io/thread.hpp"
 #include "runtime/signals.hpp"
-#include "runtime/sip_trace.hpp"
 
 namespace godwit::runtime {
 namespace {
@@ -422,7 +422,7 @@ void CoreDriver::trace(std::string_view direction, const Endpoint& local, const 
   if (!log_.enabled(Log::Level::Debug)) return;
   log_.write(Log::Level::Debug, "sip",
              local.to_string() + " " + std::string(direction) + " " + remote.to_string() + ", " +
-                 std::to_string(bytes.size()) + " bytes\n" + redacted_trace(bytes));
+                 std::to_string(bytes.size()) + " bytes\n" + trace_text(bytes));
 }
 
 }  // namespace godwit::runtime

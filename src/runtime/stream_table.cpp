@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "godwit/trace.hpp"
 #include "io/clock.hpp"
-#include "runtime/sip_trace.hpp"
 
 namespace godwit::runtime {
 namespace {
@@ -341,7 +341,7 @@ void StreamTable::trace(Connection& connection, bool incoming, const std::string
                socket.local().to_string() + (incoming ? " <- " : " -> ") +
                    socket.remote().to_string() +
                    (connection.stream.secured() ? " TLS, " : " TCP, ") +
-                   std::to_string(message.size()) + " bytes\n" + redacted_trace(message));
+                   std::to_string(message.size()) + " bytes\n" + trace_text(message));
   };
   if (!incoming) return show(bytes);
   if (!connection.traced) connection.traced.emplace();

@@ -93,7 +93,7 @@ void AckSender::start_schedule(Ack& ack, TimePoint now) {
 }
 
 void AckSender::transmit(Ack& ack) {
-  const Flow flow = towards(flow_, ack.dialog.next_hop());
+  const Flow flow = towards(flow_, ack.dialog.next_hop(), ack.dialog.secure);
   if (ack.bytes.empty() || ack.sent_on != flow) {
     // RFC 3261 §17.1.1.3 keeps a branch for the same message only; from another address it is
     // another one, and its Via must lead back to where we are.

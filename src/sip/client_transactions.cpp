@@ -282,6 +282,8 @@ void ClientTransactions::feed(Transaction& transaction, ClientInput input, const
     if (!transaction.detached) {
       context_.output.report(
           ClientFailed{transaction.id, transaction.owner, TransactionFailure::Timeout});
+      // A 2xx that comes later still is due an ACK (RFC 3261 §13.2.2.4), and not a new call.
+      if (transaction.invite) return detach(transaction.id, now);
     }
   }
   if (step.report_transport) {

@@ -310,7 +310,28 @@ TEST_F(ClientTransactionTest, AWaitingCancelEndsWithItsInvite) {
   ASSERT_TRUE(layer_.send_cancel(id, now_));
   const auto lines = run_for(seconds(40));
   EXPECT_EQ(lines.back(), "32000 client failed Timeout");
+  // Both wait for what may still come of the INVITE.
+  EXPECT_EQ(layer_.live(), 2U);
+  run_for(seconds(25));
   EXPECT_EQ(layer_.live(), 0U);
+}
+
+TEST_F(ClientTransactionTest, A2xxAfterTimerBIsToldToWhoeverGaveUp) {
+  send(Method::Invite);
+  const std::string invite = sent_one();
+  run_for(seconds(33));
+  events();
+  receive(wifi_, response_to(invite, 404));
+  EXPECT_TRUE(events().empty()) << "a refusal is acknowledged, and of no interest";
+  EXPECT_EQ(sent().size(), 1U);
+  send(Method::Invite);
+  const std::string second = sent_one();
+  run_for(seconds(33));
+  events();
+  receive(wifi_, response_to(second, 200));
+  const auto told = events();
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_TRUE(std::holds_alternative<DetachedAnswerArrived>(told[0]));
 }
 
 TEST_F(ClientTransactionTest, RecoveryCancelsFromAnotherFlowWithTheSameVia) {

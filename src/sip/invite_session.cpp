@@ -162,10 +162,11 @@ void InviteSession::on_response(const ResponseArrived& event, TimePoint now) {
   if (on_own_response(event, now)) return;
   if (unknown_ && unknown_->cancel == event.transaction) return on_cancel_answered(response);
   if (on_prack_response(event, now)) return;
+  if (on_fork_bye_answered(event, now)) return;
   const auto cseq = wire::cseq_of(response);
   if (cseq && cseq->method == wire::Method::Invite && response.status() / 100 == 2)
     return on_further_answer(response, now);
-  // What is left are answers that change nothing: to a CANCEL, to the BYE of a lost fork.
+  // What is left are answers that change nothing: to a CANCEL.
 }
 
 void InviteSession::on_client_failed(const ClientFailed& event, TimePoint now) {

@@ -369,6 +369,12 @@ class InviteSession {
     bool carries_offer = false;
     std::optional<Transmit> response;  ///< For when the transaction is gone.
   };
+  /// A BYE to a fork that has answered too late.
+  struct ForkBye {
+    ClientTransactionId transaction;
+    Dialog dialog;
+    DigestAttempt attempt;
+  };
   enum class Timer : std::uint32_t {
     Retransmit2xx = 1,
     AckDeadline,
@@ -422,6 +428,8 @@ class InviteSession {
   void on_answered(const ResponseArrived& event, TimePoint now);
   void on_further_answer(const wire::Message& response, TimePoint now);
   void release_fork(const wire::Message& response, TimePoint now);
+  void send_fork_bye(ForkBye bye, TimePoint now);
+  bool on_fork_bye_answered(const ResponseArrived& event, TimePoint now);
   Result<Dialog> take_dialog(const wire::Message& response, std::string& preview);
   void take_answer(std::string sdp, bool offered, OwedAck ack, TimePoint now);
   void drop_forks(TimePoint now);
@@ -516,6 +524,7 @@ class InviteSession {
   OfferAnswer offer_answer_;
   std::vector<Fork> forks_;
   std::vector<std::string> lost_forks_;  ///< Tags of those that answered too late.
+  std::vector<ForkBye> fork_byes_;
   AckSender acks_;
   std::optional<LocalRefresh> local_refresh_;
   std::optional<OwedAck> owed_ack_;

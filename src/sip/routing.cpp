@@ -26,6 +26,14 @@ std::optional<Transport> transport_in(const wire::Uri& uri) {
   return std::nullopt;
 }
 
+Flow towards(Flow flow, std::string_view uri, bool secure) {
+  if (!secure) return towards(std::move(flow), uri);
+  const Flow next = towards(flow, uri);
+  // RFC 5630 §5.1.1.2: a dialog that was begun with sips stays on TLS, whatever the peer's Contact
+  // says.
+  return next.transport == Transport::Tls ? next : flow;
+}
+
 Flow towards(Flow flow, std::string_view uri) {
   const auto parsed = wire::Uri::parse(uri);
   if (!parsed || !parsed->is_sip()) return flow;

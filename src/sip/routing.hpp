@@ -17,6 +17,8 @@ namespace godwit::sip {
 /// flow's own transport if that leads to the same endpoint; the port is the transport's own where
 /// the URI has none. TLS to another host has the address as the name to be proven.
 Flow towards(Flow flow, std::string_view uri);
+/// The same, but with `secure` never away from TLS.
+Flow towards(Flow flow, std::string_view uri, bool secure);
 
 /// What the URI itself says: `transport=`, or TLS for `sips:` (RFC 3261 §26.2.2). nullopt: nothing,
 /// or a transport that we do not have.

@@ -129,7 +129,7 @@ Result<ClientTransactionId> InviteSession::send(wire::RequestDraft draft, Digest
   if (const std::string* route = wire::find_header(draft.headers, HeaderId::Route)) {
     if (const auto address = wire::NameAddr::parse(*route)) hop = address->uri.text;
   }
-  const Flow flow = towards(flow_, hop);
+  const Flow flow = towards(flow_, hop, dialog_ ? dialog_->secure : seed_.secure);
   auto headers =
       digest_.authorization(wire::to_string(draft.method), draft.request_uri, flow.remote, attempt);
   for (const AuthorizationHeader& header : headers)

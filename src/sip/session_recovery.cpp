@@ -93,7 +93,13 @@ void InviteSession::on_detached_answer(const DetachedAnswerArrived& event, TimeP
   const wire::Message& response = *event.response;
   const auto cseq = wire::cseq_of(response);
   const std::string tag(wire::to_tag_of(response));
-  if (!cseq || tag.empty() || std::holds_alternative<Finished>(state_)) return;
+  if (!cseq || tag.empty()) return;
+  if (std::holds_alternative<Finished>(state_)) {
+    // RFC 3261 §13.2.2.4: each 2xx is due its ACK, though nobody wants the call any more.
+    if (!acks_.repeat(tag, cseq->number, flow_, now) && seed_.cseq == cseq->number)
+      release_fork(response, now);
+    return;
+  }
   const bool initial = unknown_ && unknown_->initial && unknown_->cseq == cseq->number && !dialog_;
   const bool of_first_invite = !seed_.call_id.empty() && seed_.cseq == cseq->number;
   if (!initial) {

@@ -10,6 +10,18 @@
 #include "wire/sip/uri.hpp"
 
 namespace godwit::sip {
+namespace {
+
+/// What a refusal says, with RFC 5630 §8's word on the URI's scheme.
+std::string refusal_of(const wire::Message& response) {
+  std::string reason(response.reason());
+  const std::string_view warning = response.first(wire::HeaderId::Warning).value_or("");
+  if (warning.starts_with("380 ")) reason += ": a sips URI is not accepted there";
+  if (warning.starts_with("381 ")) reason += ": only a sips URI is accepted there";
+  return reason;
+}
+
+}  // namespace
 
 Result<void> InviteSession::invite(InviteRequest request, TimePoint now) {
   if (!std::holds_alternative<Idle>(state_))
@@ -76,7 +88,7 @@ void InviteSession::on_invite_response(const ResponseArrived& event, TimePoint n
     return;
   }
   if (status < 400) emit(Redirected{status, redirect_targets(response)});
-  finish(sip::Ended{status, std::string(response.reason()), EndedBy::Peer}, "INVITE rejected", now);
+  finish(sip::Ended{status, refusal_of(response), EndedBy::Peer}, "INVITE rejected", now);
 }
 
 void InviteSession::on_provisional(const wire::Message& response, TimePoint now) {
@@ -209,11 +221,34 @@ void InviteSession::release_fork(const wire::Message& response, TimePoint now) {
   // RFC 3261 §13.2.2.4: a 2xx of another fork is ACKed all the same, and then ended. Without an
   // offer of ours the ACK would owe an answer; a call about to end needs none.
   acks_.send(*dialog, AckContent{seed_.cseq, {}, {}}, flow_, now);
-  DigestAttempt attempt;
-  if (const auto bye = send(dialog->make_request(wire::Method::Bye), attempt, nullptr, now); !bye)
-    context_.log.warn("sip", "BYE to a further fork not sent: " + bye.error().detail);
+  send_fork_bye({{}, *dialog, {}}, now);
   // After Ended, the last event, it is done without a word.
   if (!std::holds_alternative<Finished>(state_)) emit(Forked{dialog->id, true});
+}
+
+void InviteSession::send_fork_bye(ForkBye bye, TimePoint now) {
+  auto sent = send(bye.dialog.make_request(wire::Method::Bye), bye.attempt, nullptr, now);
+  if (!sent) {
+    context_.log.warn("sip", "BYE to a further fork not sent: " + sent.error().detail);
+    return;
+  }
+  bye.transaction = *sent;
+  fork_byes_.push_back(std::move(bye));  // One for each of lost_forks_, which is bounded.
+}
+
+bool InviteSession::on_fork_bye_answered(const ResponseArrived& event, TimePoint now) {
+  const auto found = std::find_if(fork_byes_.begin(), fork_byes_.end(), [&](const ForkBye& each) {
+    return each.transaction == event.transaction;
+  });
+  if (found == fork_byes_.end()) return false;
+  const int status = event.response->status();
+  if (status < 200) return true;
+  ForkBye bye = std::move(*found);
+  fork_byes_.erase(found);
+  if ((status == 401 || status == 407) && has_new_credentials(event, bye.attempt)) {
+    send_fork_bye(std::move(bye), now);
+  }
+  return true;
 }
 
 void InviteSession::drop_forks(TimePoint now) {

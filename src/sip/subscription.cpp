@@ -175,7 +175,7 @@ Result<void> Subscription::subscribe(DigestAttempt attempt, int interval_raises,
   draft.headers.emplace_back(HeaderId::Allow, "NOTIFY");
   if (!config_.identity.user_agent.empty())
     draft.headers.emplace_back(HeaderId::UserAgent, config_.identity.user_agent);
-  const Flow flow = dialog_ ? towards(*flow_, dialog_->next_hop()) : *flow_;
+  const Flow flow = dialog_ ? towards(*flow_, dialog_->next_hop(), dialog_->secure) : *flow_;
   for (AuthorizationHeader& header :
        digest_.authorization("SUBSCRIBE", draft.request_uri, flow.remote, attempt))
     draft.headers.emplace_back(header.name, std::move(header.value));

@@ -137,12 +137,16 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
     registrar = *parsed;
     registrar.user.clear();
   }
+  // RFC 5630 §5.1.1.1: who is reached by sips registers by sips, on every hop.
+  registrar.sips = registrar.sips || aor->sips;
   account->first_hop = registrar;
   if (!config.outbound_proxy.empty()) {
     const auto proxy = parse_sip_address(config.outbound_proxy, "outbound proxy");
     if (!proxy) return tl::unexpected<Error>(proxy.error());
     account->first_hop = *proxy;
-    account->route_set.push_back("<" + proxy->domain_uri() + proxy->transport_param() + ";lr>");
+    account->first_hop.sips = proxy->sips || registrar.sips;
+    account->route_set.push_back("<" + account->first_hop.domain_uri() +
+                                 account->first_hop.transport_param() + ";lr>");
   }
   SipAddress& hop = account->first_hop;
   // RFC 3261 §26.2.2: what is sips is reached over TLS.
@@ -188,7 +192,7 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
 
 const sip::Target* Account::current_target() const {
   const auto found = std::find_if(targets.begin(), targets.end(), [&](const sip::Target& target) {
-    return server && target.endpoint == *server;
+    return server && target.endpoint == *server && target.transport == transport;
   });
   return found == targets.end() ? nullptr : &*found;
 }

@@ -24,6 +24,7 @@ LocalAudio Call::local_audio(const MediaConfig& config, const MediaPath& from) c
   audio.direction = make_direction(true, !hold_wanted);
   audio.codecs = config.codecs;
   audio.packet_time = config.packet_time;
+  audio.rtcp_mux = config.rtcp_mux;
   return audio;
 }
 

@@ -54,7 +54,8 @@ struct RefreshWish {
 struct DtmfRow {
   RequestId request;
   std::string digits;
-  std::size_t sent = 0;  ///< Answered with 2xx.
+  std::size_t sent = 0;  ///< Answered with 2xx, or sent in RTP.
+  DtmfMethod method = DtmfMethod::Auto;
 };
 
 /// We have asked the peer to call somebody else.
@@ -204,6 +205,10 @@ struct Call {
   TransferOrigin ordered;    ///< Of a call that a transfer made us place.
   CallId replaces;           ///< Whose place this incoming call takes.
   CallId replaced_by;        ///< The other way round: to be ended.
+  /// From when silence of the peer counts; empty until its audio is first expected.
+  std::optional<TimePoint> silent_from;
+  /// RFC 5630: made to, or by, a sips URI. Our Contact is one too, and nothing leaves without TLS.
+  bool secure = false;
   std::deque<DtmfRow> dtmf;  ///< Rows of digits, the first one on its way.
   bool dtmf_in_flight = false;
   std::optional<Substitute> substitute;

@@ -145,8 +145,11 @@ void Core::Impl::settle(TimePoint now) {
       const Call* call = find_call(id);
       if (call == nullptr || call->former) continue;  // Its CANCEL is still under way.
       touch(call->account);
-      sessions_.erase(call->session_number);
-      std::erase_if(dialogs_, [&](const auto& e) { return e.second == call->session_number; });
+      forget_session(call->session_number);
+      if (call->outgoing) {
+        Call& gone = *calls_.at(id);
+        keep_for_late_answers(gone.account, gone.session_number, std::move(gone.session), now);
+      }
       calls_.erase(id);
       remotes_changed_ = true;
     }
@@ -159,7 +162,7 @@ void Core::Impl::settle(TimePoint now) {
 }
 
 void Core::Impl::dispatch(const sip::TransactionEvent& event, TimePoint now) {
-  if (to_other_usage(event, now)) return;
+  if (to_other_usage(event, now) || to_late_session(event, now)) return;
   const auto to_usage = [&](sip::Owner owner, auto&& to_registration, auto&& to_session) {
     const auto id = static_cast<std::uint32_t>(owner.value() >> 3U);
     switch (static_cast<OwnerKind>(owner.value() & 7U)) {
@@ -173,10 +176,6 @@ void Core::Impl::dispatch(const sip::TransactionEvent& event, TimePoint now) {
         if (const SessionRef found = find_session(id)) {
           to_session(*found.session);
           touch(found.call->id);
-        } else if (const auto* answer = std::get_if<sip::ResponseArrived>(&event)) {
-          release_orphan(answer->flow, *answer->response, now);
-        } else if (const auto* detached = std::get_if<sip::DetachedAnswerArrived>(&event)) {
-          release_orphan(detached->flow, *detached->response, now);
         }
         break;
       case OwnerKind::CallControl:
@@ -257,6 +256,8 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
       if (const SessionRef found = find_session(id)) {
         found.session->on_timer(timer.kind, now);
         touch(found.call->id);
+      } else if (sip::InviteSession* late = late_session(timer.owner)) {
+        late->on_timer(timer.kind, now);
       }
       break;
     case OwnerKind::CallControl:
@@ -282,6 +283,10 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
     case OwnerKind::Core:
       if (static_cast<CoreTimer>(timer.kind) == CoreTimer::BrokenListener) {
         replace_broken_listeners(now);
+        break;
+      }
+      if (static_cast<CoreTimer>(timer.kind) == CoreTimer::LateAnswers) {
+        drop_late_sessions(now);
         break;
       }
       retry_timer_.reset();
@@ -320,6 +325,7 @@ bool Core::Impl::flush_transmits(TimePoint now) {
     // Nor on one whose address is away for the moment, while the judge waits whether it returns:
     // the system would refuse, and the transaction fail for it. Its retransmission may get through.
     if (!is_present(listener->path)) continue;
+    trace_sent(flow_of(*listener, transmit->flow.remote), transmit->bytes, now);
     outputs_.push_back(
         SendDatagram{listener->id, transmit->flow.remote, std::move(transmit->bytes)});
   }
@@ -372,6 +378,8 @@ void Core::Impl::on_datagram(ListenerId id, const Endpoint& remote, std::string 
     on_stun(id, remote, bytes, now);
     return;
   }
+  const sip::Flow flow = flow_of(*listener, remote);
+  trace_received(flow, bytes, now);
   auto message = wire::Message::parse(std::move(bytes));
   if (!message) {
     ++counters_.unparseable;
@@ -381,9 +389,6 @@ void Core::Impl::on_datagram(ListenerId id, const Endpoint& remote, std::string 
     }
     return;
   }
-  const sip::Flow flow{
-      sip::Transport::Udp, id, *listener->bound, remote, listener->path.interface_index,
-      listener->generation};
   transactions_.on_message(flow, std::move(*message), now);
   settle(now);
 }

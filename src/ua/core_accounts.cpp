@@ -129,6 +129,8 @@ void Core::Impl::advance(Account& account, TimePoint now) {
   drain(account, now);
   if (is_abandoned(account)) {
     remotes_changed_ = true;
+    // They borrow its credentials.
+    std::erase_if(late_, [&](const auto& entry) { return entry.second.account == account.id; });
     accounts_.erase(account.id);
     return;
   }
@@ -201,6 +203,7 @@ bool Core::Impl::may_reconnect(Account& account, TimePoint now) {
 }
 
 void Core::Impl::on_no_connection(Account& account, const std::string& why, TimePoint now) {
+  if (is_stream(account.transport) && leave_server(account, why, std::nullopt, now)) return;
   retry_later(now);
   if (!account.move_pending || !is_stream(account.transport)) return;
   // A recovery must not wait for a server that may be away for days; the registration goes on

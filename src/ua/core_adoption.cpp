@@ -5,9 +5,7 @@
 // call; if not, the callee is called anew. And the 2xx of forks whose call is over.
 #include <algorithm>
 
-#include "sip/routing.hpp"
 #include "ua/core_impl.hpp"
-#include "wire/sip/headers.hpp"
 
 namespace godwit::ua {
 namespace {
@@ -80,32 +78,6 @@ void Core::Impl::adopt_former(Call& call, const std::string& answer, TimePoint n
   log_.info("ua", "call " + std::to_string(call.id.value()) +
                       " had been answered when the address changed");
   on_answer(call, answer, now);
-}
-
-void Core::Impl::release_orphan(const sip::Flow& flow, const wire::Message& response,
-                                TimePoint now) {
-  const auto cseq = wire::cseq_of(response);
-  if (response.status() / 100 != 2 || !cseq || cseq->method != wire::Method::Invite) return;
-  const auto party = [](const std::optional<wire::NameAddr>& address) {
-    return address ? "<" + std::string(address->uri.text) + ">" : std::string();
-  };
-  sip::Dialog::Seed seed;
-  seed.call_id = wire::call_id_of(response);
-  seed.local_tag = wire::from_tag_of(response);
-  seed.local_party = party(wire::from_of(response));
-  seed.remote_party = party(wire::to_of(response));
-  seed.cseq = cseq->number;
-  auto dialog = sip::Dialog::as_uac(seed, {}, response);
-  if (!dialog) return;
-  // RFC 3261 §13.2.2.4: a 2xx of any fork is due an ACK, and a dialog that nobody wants a BYE.
-  const sip::Flow towards = sip::towards(flow, dialog->next_hop());
-  (void)transactions_.transmit(towards, wire::serialise(dialog->make_ack(cseq->number),
-                                                        transactions_.make_via(towards), {}));
-  if (std::find(orphans_.begin(), orphans_.end(), dialog->id) != orphans_.end()) return;
-  if (orphans_.size() == kMaxOrphans) orphans_.pop_front();
-  orphans_.push_back(dialog->id);
-  (void)transactions_.send_request(dialog->make_request(wire::Method::Bye), {}, towards,
-                                   owner(OwnerKind::Core, 0), {}, now);
 }
 
 }  // namespace godwit::ua

@@ -91,8 +91,8 @@ Result<CallId> Core::Impl::place_call(AccountId account_id, const std::string& t
     callee = *parsed;
   }
   const bool by_account = !account->route_set.empty() || callee.host == account->aor.host;
-  if (callee.sips && by_account && account->transport != sip::Transport::Tls) {
-    // RFC 3261 §26.2.2.
+  if (callee.sips && by_account && account->server && account->transport != sip::Transport::Tls) {
+    // RFC 3261 §26.2.2. Where the server is still looked up, start_outgoing() sees to it.
     return fail(ErrorCode::InvalidArgument,
                 "call target \"" + target + "\" needs TLS, which the account does not use");
   }
@@ -291,6 +291,10 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   if (!call.media) open_first_media(call, hop->address);
   open_listeners(*call.path);
   const Hop way = call.first_hop ? Hop{call.transport, *hop, call.tls_name} : account.hop();
+  if (call.secure && way.transport != sip::Transport::Tls) {
+    end_call(call, "the called sips: address needs TLS, which the server is not reached by", now);
+    return;
+  }
   const auto flow = flow_to(*call.path, way, now);
   if (const auto why = flow_failure(*call.path, way)) {
     start_later(call, *why, now);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// DTMF digits of a call in INFO requests: one after the other, each when the one before has been
-// answered, so that they arrive in order.
+// DTMF digits of a call: in RTP (RFC 4733), where a whole row is the media engine's; or in INFO
+// requests, one after the other, each when the one before has been answered, so that they arrive in
+// order.
 #include "ua/core_impl.hpp"
 #include "wire/sip/dtmf.hpp"
 #include "wire/sip/headers.hpp"
@@ -22,8 +23,8 @@ Result<RequestId> Core::Impl::send_dtmf(CallId id, const std::string& digits, Dt
   if ((*call)->state != CallState::Confirmed || (*call)->ending) {
     return fail(ErrorCode::WrongState, "only an established call can carry digits");
   }
-  if (method == DtmfMethod::Rtp) {
-    return fail(ErrorCode::Unsupported, "digits are sent in INFO only");
+  if (method == DtmfMethod::Rtp && !takes_events(**call)) {
+    return fail(ErrorCode::Unsupported, "the other side takes no digits in RTP");
   }
   if (digits.empty() || digits.size() > kMaxDigits) {
     return fail(ErrorCode::InvalidArgument,
@@ -42,16 +43,44 @@ Result<RequestId> Core::Impl::send_dtmf(CallId id, const std::string& digits, Dt
     return fail(ErrorCode::Busy, "too many digits wait to be sent already");
   }
   const RequestId request{++last_request_};
-  (*call)->dtmf.push_back({request, std::move(clean), 0});
+  (*call)->dtmf.push_back({request, std::move(clean), 0, method});
   send_next_digit(**call, now);
   touch(id);
   settle(now);
   return request;
 }
 
+bool Core::Impl::takes_events(const Call& call) {
+  return call.agreed && call.agreed->telephone_event.has_value();
+}
+
+void Core::Impl::on_digits_sent(Call& call, const media::DigitsSent& outcome, TimePoint now) {
+  if (call.dtmf.empty() || call.dtmf.front().request.value() != outcome.token) return;
+  call.dtmf_in_flight = false;
+  DtmfRow& row = call.dtmf.front();
+  row.sent += outcome.sent;
+  const bool whole = row.sent >= row.digits.size();
+  if (!whole && row.method == DtmfMethod::Auto) {
+    row.method = DtmfMethod::Info;  // What the peer has stopped taking in RTP.
+    return send_next_digit(call, now);
+  }
+  emit(DtmfResult{row.request, call.id, 0,
+                  whole ? "sent in RTP"
+                        : "the other side has stopped taking digits in RTP after " +
+                              std::to_string(row.sent) + " of " + std::to_string(row.digits.size()),
+                  whole});
+  call.dtmf.pop_front();
+  send_next_digit(call, now);
+}
+
 void Core::Impl::send_next_digit(Call& call, TimePoint now) {
   if (call.dtmf.empty() || call.dtmf_in_flight || call.suspended || call.move_pending) return;
   const DtmfRow& row = call.dtmf.front();
+  if (row.method == DtmfMethod::Rtp || (row.method == DtmfMethod::Auto && takes_events(call))) {
+    call.dtmf_in_flight = true;
+    instruct(call, media::SendDigits{row.request.value(), row.digits.substr(row.sent)});
+    return;
+  }
   sip::OwnRequest info;
   info.token = row.request.value();
   info.method = wire::Method::Info;

@@ -21,6 +21,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <variant>
 #include <vector>
@@ -122,7 +123,7 @@ class Core::Impl {
     Choice,
     Holds,
   };
-  enum class CoreTimer : std::uint32_t { Retry = 1, BrokenListener };
+  enum class CoreTimer : std::uint32_t { Retry = 1, BrokenListener, LateAnswers };
 
   // core.cpp
   static sip::Owner owner(OwnerKind kind, std::uint32_t id) {
@@ -188,8 +189,9 @@ class Core::Impl {
   bool take_reachable_server(Account& account);
   const sip::Target* best_target(const std::vector<sip::Target>& targets, TimePoint now) const;
   void locate_anew(TimePoint now);
-  const sip::Target* alternative(const std::vector<sip::Target>& targets, const Endpoint& to,
-                                 TimePoint now) const;
+  const sip::Target* alternative(const std::vector<sip::Target>& targets, sip::Transport transport,
+                                 const Endpoint& to, TimePoint now) const;
+  void take_target(Call& call, const sip::Target& target);
   std::optional<Duration> patience(const Account& account, TimePoint now) const;
   void use_server(Account& account, const sip::Target& target);
   void prefer_better_server(Account& account, TimePoint now);
@@ -244,7 +246,7 @@ class Core::Impl {
   void aim_call(Call& call, const SipAddress& callee, TimePoint now);
   void on_redirected(Call& call, const sip::Redirected& event);
   bool call_next_target(Call& call, const sip::Ended& ended, TimePoint now);
-  void leave_session(Call& call);
+  void leave_session(Call& call, TimePoint now);
   void try_next_target(Call& call, TimePoint now);
   void on_choice_timer(Call& call);
 
@@ -253,13 +255,14 @@ class Core::Impl {
   void send_adoption(Call& call, TimePoint now);
   void refuse_adoption(Call& call, TimePoint now);
   void adopt_former(Call& call, const std::string& answer, TimePoint now);
-  void release_orphan(const sip::Flow& flow, const wire::Message& response, TimePoint now);
 
   // core_requests.cpp
   void on_request(const sip::RequestArrived& event, TimePoint now);
   void on_invite(const sip::RequestArrived& event, TimePoint now);
   void on_options(const sip::RequestArrived& event, TimePoint now);
   bool needs_no_transaction(const sip::Flow& flow, const wire::Message& request);
+  /// RFC 5630 §5.1.2: a sips URI came without TLS.
+  static bool breaks_sips(const sip::Flow& flow, const wire::Message& request);
   std::optional<int> invite_refusal(const sip::Flow& flow, const wire::Message& request);
   void refuse(const sip::RequestArrived& event, int status, TimePoint now);
   /// With those headers and Server; without a transaction if the request has none.
@@ -330,6 +333,8 @@ class Core::Impl {
   // core_dtmf.cpp
   static constexpr std::size_t kMaxDtmfRows = 8;  ///< Waiting in one call.
   void send_next_digit(Call& call, TimePoint now);
+  static bool takes_events(const Call& call);
+  void on_digits_sent(Call& call, const media::DigitsSent& outcome, TimePoint now);
   void on_dtmf_info_answered(Call& call, const sip::RequestAnswered& answered, TimePoint now);
   int on_info(Call& call, const wire::Message& message);
 
@@ -353,6 +358,26 @@ class Core::Impl {
   void show_arrived(const sip::TransactionEvent& event, TimePoint now);
   std::vector<HeaderEdit> ask_hook(const SignallingMessage& message);
 
+  // core_late_answers.cpp
+  static constexpr std::size_t kMaxLateSessions = 64;
+  struct LateSession {
+    AccountId account;
+    std::unique_ptr<sip::InviteSession> session;
+    TimePoint until;
+  };
+  void keep_for_late_answers(AccountId account, std::uint32_t number,
+                             std::unique_ptr<sip::InviteSession> session, TimePoint now);
+  void drop_late_sessions(TimePoint now);
+  sip::InviteSession* late_session(sip::Owner of);
+  /// False: the event is for somebody else.
+  bool to_late_session(const sip::TransactionEvent& event, TimePoint now);
+
+  // core_trace.cpp
+  static sip::Flow flow_of(const Listener& listener, const Endpoint& remote);
+  void trace_sent(const sip::Flow& flow, std::string_view bytes, TimePoint now);
+  void trace_received(const sip::Flow& flow, std::string_view bytes, TimePoint now);
+  void trace(const sip::Flow& flow, bool outgoing, std::string_view bytes, TimePoint now);
+
   // core_media.cpp
   void instruct(const Call& call, media::MediaCommand command);
   MediaPath open_media_path(Call& call, const mobility::Path& path);
@@ -365,6 +390,7 @@ class Core::Impl {
   void aim_media(Call& call, const MediaPath& from, std::optional<TimePoint> old_dead_since);
   void commit_offered_path(Call& call);
   void announce_media(const Call& call);
+  void end_if_vanished(Call& call, std::optional<TimePoint> last_heard, TimePoint now);
 
   // core_recovery.cpp
   void begin_recovery(const mobility::NetworkChange& change, TimePoint now);
@@ -443,9 +469,6 @@ class Core::Impl {
   std::set<AccountId> touched_accounts_;
   std::set<CallId> touched_calls_;
   std::vector<CallId> finished_calls_;
-  /// Dialogs that answered an INVITE whose call was over, and were sent BYE; the last ones.
-  static constexpr std::size_t kMaxOrphans = 32;
-  std::deque<sip::DialogId> orphans_;
   std::vector<ListenerId> dead_listeners_;
   std::set<ListenerId> broken_listeners_;  ///< Refused a send; looked at when the timer fires.
   std::vector<IpAddress> watched_;
@@ -463,6 +486,8 @@ class Core::Impl {
   std::set<std::uint32_t> waiting_usages_;  ///< For a socket or an address; looked at each time.
   std::uint32_t last_usage_ = 0;
   std::uint32_t last_request_ = 0;
+  std::map<std::uint32_t, LateSession> late_;  ///< By session number.
+  std::optional<TimerId> late_timer_;
   std::string instance_id_;  ///< RFC 5626 §4.1; of all accounts.
 };
 

@@ -29,6 +29,8 @@ sip::ServerName server_name(const SipAddress& address) {
 
 sip::LocationPolicy Core::Impl::location_policy(std::optional<sip::Transport> transport) const {
   sip::LocationPolicy policy;
+  // Where the DNS leaves it to us, UDP; its NAPTR records decide otherwise.
+  policy.transports = {sip::Transport::Udp, sip::Transport::Tcp, sip::Transport::Tls};
   if (transport) policy.transports = {*transport};
   // RFC 6724 prefers IPv6, where there is any to the world; which family truly leads somewhere is
   // seen when a path is chosen.
@@ -42,11 +44,14 @@ sip::LocationPolicy Core::Impl::location_policy(std::optional<sip::Transport> tr
 void Core::Impl::locate_server(Account& account, TimePoint now) {
   if (account.location || (account.resolve_again_at && now < *account.resolve_again_at)) return;
   sip::ServerName name = server_name(account.first_hop);
-  // Our user's wish counts as the URI's; UDP is what is taken without any.
-  if (account.transport != sip::Transport::Udp ||
-      account.config.transport != TransportChoice::Auto) {
-    name.transport = account.transport;
+  // Our user's wish counts as the URI's; without any the DNS chooses.
+  switch (account.config.transport) {
+    case TransportChoice::Auto: break;
+    case TransportChoice::Udp: name.transport = sip::Transport::Udp; break;
+    case TransportChoice::Tcp: name.transport = sip::Transport::Tcp; break;
+    case TransportChoice::Tls: name.transport = sip::Transport::Tls; break;
   }
+  if (name.sips || account.aor.sips) name.transport = sip::Transport::Tls;
   const auto id = locator_.locate(name, location_policy(name.transport), now);
   if (!id) {
     on_located(account, Located{{}, {}, id.error().detail, now, true}, now);
@@ -143,10 +148,15 @@ void Core::Impl::on_located(Call& call, const Located& located, TimePoint now) {
   call.targets = located.targets;
   if (!call.started) {
     const sip::Target& best = *best_target(call.targets, now);
-    call.first_hop = best.endpoint;
-    call.transport = best.transport;
+    take_target(call, best);
   }
   touch(call.id);
+}
+
+void Core::Impl::take_target(Call& call, const sip::Target& target) {
+  call.first_hop = target.endpoint;
+  call.transport = target.transport;
+  call.tls_name = target.transport == sip::Transport::Tls ? target.server_name : "";
 }
 
 bool Core::Impl::take_reachable_server(Account& account) {
@@ -167,9 +177,11 @@ bool Core::Impl::take_reachable_server(Account& account) {
 }
 
 const sip::Target* Core::Impl::alternative(const std::vector<sip::Target>& targets,
-                                           const Endpoint& to, TimePoint now) const {
+                                           sip::Transport transport, const Endpoint& to,
+                                           TimePoint now) const {
   for (const sip::Target& target : targets) {
-    if (target.endpoint == to || locator_.is_down(target, now)) continue;
+    const bool same = target.endpoint == to && target.transport == transport;
+    if (same || locator_.is_down(target, now)) continue;
     if (mobility::choose_path(judge_.current(), target.endpoint.address, path_policy())) {
       return &target;
     }
@@ -179,7 +191,7 @@ const sip::Target* Core::Impl::alternative(const std::vector<sip::Target>& targe
 
 std::optional<Duration> Core::Impl::patience(const Account& account, TimePoint now) const {
   if (account.targets.size() < 2 || !account.server) return std::nullopt;
-  const sip::Target* next = alternative(account.targets, *account.server, now);
+  const sip::Target* next = alternative(account.targets, account.transport, *account.server, now);
   if (next == nullptr) return std::nullopt;
   const bool same_family = next->endpoint.address.family() == account.server->address.family();
   return account.round_trip || same_family ? Locator::kFirstResponse : Locator::kFirstOfFamily;
@@ -189,7 +201,8 @@ std::optional<Duration> Core::Impl::patience(const Call& call, const Endpoint& s
                                              TimePoint now) const {
   const Account& account = *accounts_.at(call.account);
   if (!call.first_hop) return account.server == server ? patience(account, now) : std::nullopt;
-  if (*call.first_hop != server || alternative(call.targets, server, now) == nullptr) {
+  if (*call.first_hop != server ||
+      alternative(call.targets, call.transport, server, now) == nullptr) {
     return std::nullopt;
   }
   return Locator::kFirstResponse;
@@ -236,11 +249,10 @@ bool Core::Impl::leave_server(Account& account, const std::string& why,
   const sip::Target* current = account.current_target();
   if (current == nullptr || account.removed || shutting_down_) return false;
   const sip::Target failed = *current;
-  const sip::Target* next = alternative(account.targets, failed.endpoint, now);
+  const sip::Target* next = alternative(account.targets, failed.transport, failed.endpoint, now);
   if (next == nullptr) return false;
   locator_.note_failure(failed, retry_after, now);
-  const std::string text =
-      why + " of " + failed.endpoint.to_string() + "; trying " + next->endpoint.to_string();
+  const std::string text = why + "; trying " + next->endpoint.to_string();
   log_.info("ua", "account " + account.config.aor + ": " + text);
   use_server(account, *next);
   if (account.move_pending) {
@@ -255,8 +267,16 @@ bool Core::Impl::fail_over(Account& account, const sip::RegistrationStatus& stat
   // 503 of our own stands for a flow that died with its address.)
   const bool timeout = status.unanswered && status.status == 408;
   const bool refused = !status.unanswered && status.status == 503;
-  if (!account.wants_registration || (!timeout && !refused)) return false;
-  return leave_server(account, timeout ? "no answer" : "a 503",
+  // The same status of a connection that ended while the network stayed is the server's.
+  const bool broken = status.unanswered && status.status == 503 && is_stream(account.transport) &&
+                      account.path && is_present(*account.path);
+  if (!account.wants_registration || (!timeout && !refused && !broken)) return false;
+  const std::string server = account.server->to_string();
+  return leave_server(account,
+                      (timeout   ? "no answer of "
+                       : refused ? "a 503 of "
+                                 : "a broken connection with ") +
+                          server,
                       refused ? status.retry_in : std::nullopt, now);
 }
 
@@ -265,7 +285,8 @@ void Core::Impl::on_unreachable(const Endpoint& remote, TimePoint now) {
   // repetitions go on: it may be just starting.
   for (const auto& [id, account] : accounts_) {
     if (account->server != remote || account->targets.size() < 2) continue;
-    if (account->registration->in_flight()) leave_server(*account, "no service", {}, now);
+    if (account->registration->in_flight())
+      leave_server(*account, "nobody listens at " + remote.to_string(), {}, now);
   }
   settle(now);
 }
@@ -280,19 +301,20 @@ bool Core::Impl::call_next_server(Call& call, const sip::Ended& ended, TimePoint
   const Endpoint failed = call.session->flow().remote;
   Account& account = *accounts_.at(call.account);
   if (call.first_hop) {
-    const sip::Target* next = alternative(call.targets, failed, now);
+    const sip::Target* next = alternative(call.targets, call.transport, failed, now);
     if (next == nullptr) return false;
-    for (const sip::Target& target : call.targets) {
-      if (target.endpoint == failed) locator_.note_failure(target, std::nullopt, now);
-    }
-    call.first_hop = next->endpoint;
+    locator_.note_failure({call.transport, failed, next->server_name, 0}, std::nullopt, now);
+    take_target(call, *next);
   } else if (account.server == failed) {
-    if (!leave_server(account, timeout ? "no answer" : "a 503", std::nullopt, now)) return false;
+    if (!leave_server(account, (timeout ? "no answer of " : "a 503 of ") + failed.to_string(),
+                      std::nullopt, now))
+      return false;
   }
   // RFC 3263 §4.3: a new request with a new branch; here it is a new Call-ID too, so that a late
   // answer of the first server cannot be taken for the second's.
   leave_start(call);
-  sessions_.erase(call.session_number);
+  forget_session(call.session_number);
+  keep_for_late_answers(call.account, call.session_number, std::move(call.session), now);
   make_session(call);
   call.started = false;
   call.open_offer.reset();
@@ -305,8 +327,8 @@ bool Core::Impl::reroute(Call& call, const sip::RefreshFailed& failed, const Ref
                          TimePoint now) {
   const bool timeout = failed.failure == sip::RefreshFailure::Timeout;
   const bool refused = failed.failure == sip::RefreshFailure::Rejected && failed.status == 503;
-  if ((!timeout && !refused) || call.location || call.ending ||
-      ++call.servers_tried > kMaxServersTried) {
+  if ((!timeout && !refused) || is_stream(call.session->flow().transport) || call.location ||
+      call.ending || ++call.servers_tried > kMaxServersTried) {
     return false;
   }
   const std::string hop = call.session->next_hop();
@@ -327,7 +349,7 @@ void Core::Impl::on_rerouted(Call& call, const Located& located, TimePoint now) 
   const Call::Reroute reroute = *std::exchange(call.reroute, std::nullopt);
   if (call.ending || call.state == CallState::Ended) return;
   const Endpoint failed = call.session->flow().remote;
-  const sip::Target* next = alternative(located.targets, failed, now);
+  const sip::Target* next = alternative(located.targets, sip::Transport::Udp, failed, now);
   const Listener* listener = listeners_.find(call.session->flow().listener);
   if (next == nullptr || listener == nullptr || listener->dead ||
       next->endpoint.address.family() != failed.address.family()) {

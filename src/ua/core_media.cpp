@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The core's side of each call's media engine: opens paths, aims the audio, reads the reports.
+#include <algorithm>
+
 #include "ua/core_impl.hpp"
 
 namespace godwit::ua {
@@ -60,6 +62,7 @@ void Core::Impl::set_parameters(const Call& call) {
   parameters.payload_type = agreed.payload_type;
   parameters.receive = agreed.receive;
   parameters.telephone_event = agreed.telephone_event;
+  parameters.receive_event = agreed.receive_event;
   parameters.direction =
       call.quiet ? make_direction(false, receives(agreed.direction)) : agreed.direction;
   parameters.packet_time = config_.media.packet_time;
@@ -103,6 +106,26 @@ void Core::Impl::commit_offered_path(Call& call) {
   call.media = std::exchange(call.next_media, std::nullopt);
 }
 
+void Core::Impl::end_if_vanished(Call& call, std::optional<TimePoint> last_heard, TimePoint now) {
+  constexpr std::chrono::seconds kShortest{5};
+  if (config_.media.timeout.count() <= 0) return;
+  const bool moving = call.suspended || call.move_pending || call.refresh_in_flight ||
+                      call.substitute || recovery_ || !online_;
+  const bool expected = call.state == CallState::Confirmed && !call.ending &&
+                        call.expects_audio() && !call.hold_wanted;
+  if (moving || !expected || !call.silent_from) {
+    call.silent_from = now;
+    return;
+  }
+  const TimePoint since = std::max(*call.silent_from, last_heard.value_or(*call.silent_from));
+  const auto limit = std::max(config_.media.timeout, kShortest);
+  if (now - since < limit) return;
+  call.reason_to_give = ReasonHeader{"SIP", 0, "media timeout"};
+  end_call(call,
+           "no audio has come from the other side for " + std::to_string(limit.count()) + " s",
+           now);
+}
+
 void Core::Impl::on_media(CallId id, const media::MediaReport& report, TimePoint now) {
   Call* call = find_call(id);
   if (call == nullptr) {
@@ -140,6 +163,11 @@ void Core::Impl::on_media(CallId id, const media::MediaReport& report, TimePoint
   } else if (const auto* statistics = std::get_if<media::MediaStatistics>(&report)) {
     emit(CallStatistics{id, statistics->packets_sent, statistics->packets_received,
                         statistics->packets_lost, to_ms(statistics->jitter)});
+    end_if_vanished(*call, statistics->last_heard, now);
+  } else if (const auto* digit = std::get_if<media::DigitReceived>(&report)) {
+    emit(DtmfReceived{id, digit->digit, digit->duration, DtmfMethod::Rtp});
+  } else if (const auto* row = std::get_if<media::DigitsSent>(&report)) {
+    on_digits_sent(*call, *row, now);
   } else if (const auto* audio = std::get_if<media::AudioFailed>(&report)) {
     warn("call " + std::to_string(id.value()) + ": " + audio->error.detail);
   } else if (const auto* trouble = std::get_if<media::PathTrouble>(&report)) {

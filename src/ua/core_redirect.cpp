@@ -19,6 +19,7 @@ bool is_secure(const std::string& uri) { return uri.starts_with("sips:"); }
 void Core::Impl::aim_call(Call& call, const SipAddress& callee, TimePoint now) {
   const Account& account = *accounts_.at(call.account);
   call.target = callee.uri() + callee.transport_param();
+  call.secure = callee.sips;
   call.first_hop.reset();
   call.targets.clear();
   call.tls_name.clear();
@@ -63,7 +64,7 @@ bool Core::Impl::call_next_target(Call& call, const sip::Ended& ended, TimePoint
       !call.redirection->has_next()) {
     return false;
   }
-  leave_session(call);
+  leave_session(call, now);
   if (call.choice_wanted) {
     call.choice_status = ended.status;
     schedule(call, CallTimer::Choice, now + kChoiceWait);
@@ -73,9 +74,9 @@ bool Core::Impl::call_next_target(Call& call, const sip::Ended& ended, TimePoint
   return true;
 }
 
-void Core::Impl::leave_session(Call& call) {
-  sessions_.erase(call.session_number);
-  std::erase_if(dialogs_, [&](const auto& e) { return e.second == call.session_number; });
+void Core::Impl::leave_session(Call& call, TimePoint now) {
+  forget_session(call.session_number);
+  keep_for_late_answers(call.account, call.session_number, std::move(call.session), now);
   make_session(call);
   call.started = false;
   leave_start(call);

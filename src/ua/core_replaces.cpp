@@ -165,6 +165,8 @@ void Core::Impl::drop_substitute(Call& call, TimePoint now) {
   // The flow that it was sent over is gone, and so is whoever could hear a CANCEL.
   call.substitute->session->give_up("the address has changed again", now);
   forget_session(call.substitute->number);
+  keep_for_late_answers(call.account, call.substitute->number, std::move(call.substitute->session),
+                        now);
   call.substitute.reset();
 }
 
@@ -175,6 +177,7 @@ void Core::Impl::retire_substitute(Call& call, TimePoint now) {
   if (call.former) {
     substitute.session->give_up("not needed any more", now);
     forget_session(substitute.number);
+    keep_for_late_answers(call.account, substitute.number, std::move(substitute.session), now);
     return;
   }
   substitute.session->end(now);

@@ -18,6 +18,23 @@ namespace {
 constexpr const char* kAllow =
     "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, PRACK, INFO, NOTIFY, MESSAGE, REFER";
 
+/// RFC 3261 §12.1.1: "If the request that initiated the dialog contained a SIPS URI in the
+/// Request-URI or in the top Record-Route header field value, if there was any, or the Contact
+/// header field if there was no Record-Route header field", our Contact is one, too.
+bool asks_for_sips(const wire::Message& request) {
+  const auto is_sips = [](std::string_view text) {
+    const auto address = wire::NameAddr::parse(text);
+    return address && address->uri.scheme == wire::Scheme::Sips;
+  };
+  if (const auto uri = wire::Uri::parse(request.request_uri());
+      uri && uri->scheme == wire::Scheme::Sips) {
+    return true;
+  }
+  if (const auto route = request.first(wire::HeaderId::RecordRoute)) return is_sips(*route);
+  const auto contact = request.first(wire::HeaderId::Contact);
+  return contact && is_sips(*contact);
+}
+
 }  // namespace
 
 bool Core::Impl::needs_no_transaction(const sip::Flow& flow, const wire::Message& request) {
@@ -28,7 +45,13 @@ bool Core::Impl::needs_no_transaction(const sip::Flow& flow, const wire::Message
   return request.method() == wire::Method::Invite && invite_refusal(flow, request).has_value();
 }
 
+bool Core::Impl::breaks_sips(const sip::Flow& flow, const wire::Message& request) {
+  const auto uri = wire::Uri::parse(request.request_uri());
+  return uri && uri->scheme == wire::Scheme::Sips && flow.transport != sip::Transport::Tls;
+}
+
 std::optional<int> Core::Impl::invite_refusal(const sip::Flow& flow, const wire::Message& request) {
+  if (breaks_sips(flow, request)) return 480;
   const Account* account = account_for(request);
   if (account == nullptr) return 404;
   if (shutting_down_) return 480;
@@ -55,6 +78,11 @@ void Core::Impl::refuse(const sip::RequestArrived& event, int status, TimePoint 
   if (status == 405 || status == 200) headers.emplace_back(wire::HeaderId::Allow, kAllow);
   if (status == 200) headers.emplace_back(wire::HeaderId::Accept, "application/sdp");
   if (status == 489) headers.emplace_back("Allow-Events", "");
+  if (status == 480 && breaks_sips(event.flow, *event.request)) {
+    // RFC 5630 §8: what is wrong with the scheme is said in a Warning.
+    headers.emplace_back(wire::HeaderId::Warning,
+                         "380 " + event.flow.local.to_string() + " \"SIPS Not Allowed\"");
+  }
   respond(event, status, std::move(headers), now);
 }
 
@@ -83,6 +111,10 @@ void Core::Impl::on_request(const sip::RequestArrived& event, TimePoint now) {
     } else if (!to_subscription(event, now)) {
       refuse(event, 481, now);
     }
+    return;
+  }
+  if (request.method() != wire::Method::Ack && breaks_sips(event.flow, request)) {
+    refuse(event, 480, now);
     return;
   }
   switch (request.method()) {
@@ -153,6 +185,7 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
   call.announced = true;
   call.path = path;
   call.started = true;
+  call.secure = asks_for_sips(request);
   call.origin.address = path.local;
   call.session->answer_challenges(account->trusts(event.flow.remote.address));
   call.session->incoming(event, dialog_contact_for(call, event.flow), now);

@@ -34,8 +34,8 @@ void Core::Impl::drain_former(Call& call, TimePoint now) {
       (void)call.former->respond(request->transaction, 481, now);
     } else if (std::get_if<sip::Ended>(&*event) != nullptr) {
       if (call.restart_at && *call.restart_at > now) call.restart_at = now;
-      sessions_.erase(call.former_number);
-      std::erase_if(dialogs_, [&](const auto& e) { return e.second == call.former_number; });
+      forget_session(call.former_number);
+      keep_for_late_answers(call.account, call.former_number, std::move(call.former), now);
       call.former.reset();
       call.adoption = Call::Adoption::None;
       if (call.state == CallState::Ended) finished_calls_.push_back(call.id);

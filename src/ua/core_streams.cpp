@@ -74,7 +74,9 @@ std::string Core::Impl::dialog_contact_for(const Account& account, const sip::Fl
 }
 
 std::string Core::Impl::dialog_contact_for(const Call& call, const sip::Flow& flow) const {
-  return call.hidden(dialog_contact_for(*accounts_.at(call.account), flow));
+  std::string contact = call.hidden(dialog_contact_for(*accounts_.at(call.account), flow));
+  return call.secure && flow.transport == sip::Transport::Tls ? as_sips(std::move(contact))
+                                                              : contact;
 }
 
 Hop Core::Impl::hop_of(const Call& call) const {
@@ -110,6 +112,11 @@ bool Core::Impl::send_on_stream(sip::Transmit transmit, TimePoint now) {
     id = streams_.ensure(path, hop_of(flow), judge_.generation(), now, tentative);
   }
   if (transmit.request && id != flow.listener) transactions_.move_client(transmit.request, id);
+  if (config_.sip_trace.sink) {
+    sip::Flow taken = flow;
+    taken.listener = id;
+    trace_sent(streams_.flow(id).value_or(taken), transmit.bytes, now);
+  }
   if (streams_.send(id, std::move(transmit.bytes), now)) return true;
   log_.info("ua", "a message to " + flow.remote.to_string() + " could not be sent: there is no " +
                       to_string(flow.transport) + " connection");
@@ -164,6 +171,7 @@ void Core::Impl::on_stream_data(ListenerId id, const std::string& bytes, TimePoi
   Streams::Received received = streams_.on_data(id, bytes, now);
   for (std::string& text : received.messages) {
     ++counters_.datagrams;
+    trace_received(*flow, text, now);
     auto message = wire::Message::parse(std::move(text));
     if (message) {
       transactions_.on_message(*flow, std::move(*message), now);
@@ -214,6 +222,7 @@ void Core::Impl::on_stream_closed(ListenerId id, const std::string& reason, Time
     for (const auto& [account, state] : accounts_) {
       if (!state->wants_registration || !state->server || state->hop() != hop) continue;
       if (state->registration->state() != RegistrationState::Unregistered) continue;
+      if (leave_server(*state, what, std::nullopt, now)) continue;
       emit(RegistrationChanged{account, RegistrationState::Failed, 503, what, "",
                                std::chrono::seconds(0)});
     }

@@ -32,6 +32,12 @@ Result<UsageTarget> Core::Impl::usage_target(const Account& account, const std::
   if (account.route_set.empty() && address.host != account.aor.host) {
     target.direct = address.endpoint();
   }
+  // RFC 3261 §26.2.2. What goes straight to a host goes by UDP.
+  if (address.sips &&
+      (target.direct || (account.server && account.transport != sip::Transport::Tls))) {
+    return fail(ErrorCode::InvalidArgument,
+                std::string(what) + " \"" + text + "\" needs TLS, which the account does not use");
+  }
   return target;
 }
 
@@ -155,13 +161,10 @@ std::optional<sip::Flow> Core::Impl::place_usage(OtherUsage& usage, TimePoint no
     remotes_changed_ = true;
   }
   if (!usage.path) return std::nullopt;
-  const ListenerId listener = listeners_.ensure(*usage.path, judge_.generation());
-  const auto flow = listeners_.flow(listener, *hop);
-  if (!flow) {
-    if (const Listener* state = listeners_.find(listener); state != nullptr && state->failed) {
-      retry_later(now);
-    }
-  }
+  open_listeners(*usage.path);
+  const Hop way = usage.target.direct ? Hop{sip::Transport::Udp, *hop} : account->hop();
+  auto flow = flow_to(*usage.path, way, now);
+  if (!flow && flow_failure(*usage.path, way)) retry_later(now);
   return flow;
 }
 

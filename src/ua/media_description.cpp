@@ -87,6 +87,16 @@ void set_ports(SdpMedia& media, std::uint16_t rtp, std::uint16_t rtcp) {
   if (rtcp != 0 && rtcp != rtp + 1) media.rtcp = wire::SdpRtcp{rtcp, std::nullopt};
 }
 
+/// RFC 5761 §4: on a shared port these payload types, with the marker bit, look like RTCP.
+bool is_like_rtcp(std::uint8_t type) { return type >= 64 && type <= 95; }
+
+bool can_share_port(const AgreedAudio& agreed) {
+  return !is_like_rtcp(agreed.payload_type) &&
+         !(agreed.telephone_event && is_like_rtcp(*agreed.telephone_event)) &&
+         std::none_of(agreed.receive.begin(), agreed.receive.end(),
+                      [](const auto& mapping) { return is_like_rtcp(mapping.payload_type); });
+}
+
 struct Remote {
   Endpoint rtp;
   Endpoint rtcp;
@@ -166,6 +176,7 @@ SessionDescription make_offer(const SessionOrigin& origin, std::uint64_t version
   add_telephone_event(media, kTelephoneEventType);
   media.packet_time = audio.packet_time;
   media.direction = audio.direction;
+  media.rtcp_mux = audio.rtcp_mux;
   description.media.push_back(std::move(media));
   return description;
 }
@@ -224,7 +235,11 @@ Result<AudioAnswer> make_answer(const SessionDescription& offer, const SessionOr
     agreed.payload_type = choice->payload_type;
     agreed.receive = {*choice};
     agreed.telephone_event = telephone_event_type(offered);
+    agreed.receive_event = agreed.telephone_event;
     agreed.packet_time = packet_time_of(offered);
+    // RFC 5761 §5.1.1: only what was offered may be answered.
+    media.rtcp_mux = offered.rtcp_mux && audio.rtcp_mux && can_share_port(agreed);
+    if (media.rtcp_mux) agreed.remote_rtcp = agreed.remote_rtp;
     const MediaDirection asked = offer.direction_of(offered);
     agreed.direction = answer_direction(asked, audio.direction);
     agreed.held_by_peer = !receives(asked) || remote->on_hold_address;
@@ -267,6 +282,8 @@ Result<AgreedAudio> read_answer(const SessionDescription& our_offer,
     agreed.payload_type = codecs.front().payload_type;
     agreed.receive = known_codecs(offered);  // Whatever we offered may come (RFC 3264 §7).
     agreed.telephone_event = telephone_event_type(answered);
+    if (agreed.telephone_event) agreed.receive_event = telephone_event_type(offered);
+    if (offered.rtcp_mux && answered.rtcp_mux) agreed.remote_rtcp = agreed.remote_rtp;
     agreed.packet_time = packet_time_of(answered);
     const MediaDirection theirs = answer.direction_of(answered);
     agreed.direction = answer_direction(theirs, our_offer.direction_of(offered));

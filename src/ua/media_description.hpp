@@ -34,6 +34,7 @@ struct LocalAudio {
   MediaDirection direction = MediaDirection::SendRecv;
   std::vector<Codec> codecs;
   std::chrono::milliseconds packet_time{20};
+  bool rtcp_mux = false;  ///< RTCP may share RTP's port (RFC 5761).
 };
 
 /// What both sides have settled.
@@ -43,7 +44,8 @@ struct AgreedAudio {
   Codec codec = Codec::Pcmu;
   std::uint8_t payload_type = 0;
   std::vector<media::PayloadMapping> receive;
-  std::optional<std::uint8_t> telephone_event;
+  std::optional<std::uint8_t> telephone_event;          ///< That we send …
+  std::optional<std::uint8_t> receive_event;            ///< … and that we take.
   MediaDirection direction = MediaDirection::SendRecv;  ///< As we see it.
   bool held_by_peer = false;
   std::chrono::milliseconds packet_time{20};

@@ -116,6 +116,55 @@ TEST(MediaDescription, ReadsAnAnswer) {
   EXPECT_FALSE(read_answer(offer, parse(peer_sdp("m=audio 5000 RTP/AVP 3\r\n"))));
 }
 
+TEST(MediaDescription, OnePortForRtpAndRtcpWhereBothWantIt) {
+  const std::string mux = "m=audio 5000 RTP/AVP 0\r\na=rtcp:5009\r\na=rtcp-mux\r\n";
+  LocalAudio willing = local_audio();
+  willing.rtcp_mux = true;
+  const auto answer = make_answer(parse(peer_sdp(mux)), origin(), 1, willing);
+  ASSERT_TRUE(answer);
+  EXPECT_TRUE(answer->description.media[0].rtcp_mux);
+  EXPECT_EQ(answer->agreed.remote_rtcp, answer->agreed.remote_rtp);
+  const auto unwilling = make_answer(parse(peer_sdp(mux)), origin(), 1, local_audio());
+  ASSERT_TRUE(unwilling);
+  EXPECT_FALSE(unwilling->description.media[0].rtcp_mux);
+  EXPECT_EQ(unwilling->agreed.remote_rtcp.port, 5009);
+  // RFC 5761 §4: payload type 72 with the marker bit would be a sender report.
+  const auto clash =
+      make_answer(parse(peer_sdp("m=audio 5000 RTP/AVP 0 72\r\na=rtpmap:72 telephone-event/8000\r\n"
+                                 "a=rtcp-mux\r\n")),
+                  origin(), 1, willing);
+  ASSERT_TRUE(clash);
+  EXPECT_FALSE(clash->description.media[0].rtcp_mux);
+  EXPECT_EQ(clash->agreed.remote_rtcp.port, 5001);
+
+  const auto offer = make_offer(origin(), 1, willing);
+  EXPECT_TRUE(offer.media[0].rtcp_mux);
+  EXPECT_FALSE(make_offer(origin(), 1, local_audio()).media[0].rtcp_mux);
+  const auto agreed = read_answer(offer, parse(peer_sdp(mux)));
+  ASSERT_TRUE(agreed);
+  EXPECT_EQ(agreed->remote_rtcp, agreed->remote_rtp);
+  const auto declined = read_answer(offer, parse(peer_sdp("m=audio 5000 RTP/AVP 0\r\n")));
+  ASSERT_TRUE(declined);
+  EXPECT_EQ(declined->remote_rtcp.port, 5001);
+  // Not asked for, so not agreed on.
+  const auto unasked = read_answer(make_offer(origin(), 1, local_audio()), parse(peer_sdp(mux)));
+  ASSERT_TRUE(unasked);
+  EXPECT_EQ(unasked->remote_rtcp.port, 5009);
+}
+
+TEST(MediaDescription, EventsAreSentWithThePeersNumberAndTakenWithOurs) {
+  const auto offer = make_offer(origin(), 1, local_audio());
+  const auto agreed = read_answer(
+      offer, parse(peer_sdp("m=audio 5000 RTP/AVP 0 97\r\na=rtpmap:97 telephone-event/8000\r\n")));
+  ASSERT_TRUE(agreed);
+  EXPECT_EQ(agreed->telephone_event, 97);
+  EXPECT_EQ(agreed->receive_event, 101);
+  const auto without = read_answer(offer, parse(peer_sdp("m=audio 5000 RTP/AVP 0\r\n")));
+  ASSERT_TRUE(without);
+  EXPECT_FALSE(without->telephone_event);
+  EXPECT_FALSE(without->receive_event);
+}
+
 TEST(MediaDescription, OfferSurvivesItsOwnText) {
   auto audio = local_audio();
   audio.rtp.address = IpAddress::parse("2001:db8::5").value();

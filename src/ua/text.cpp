@@ -13,6 +13,14 @@ std::string SipAddress::host_part() const {
   return text;
 }
 
+std::string as_sips(std::string uri) {
+  constexpr std::string_view kSip = "sip:";
+  constexpr std::string_view kTls = ";transport=tls";
+  if (uri.compare(0, kSip.size(), kSip) == 0) uri.insert(kSip.size() - 1, "s");
+  if (const auto at = uri.find(kTls); at != std::string::npos) uri.erase(at, kTls.size());
+  return uri;
+}
+
 std::string SipAddress::domain_uri() const { return (sips ? "sips:" : "sip:") + host_part(); }
 
 std::string SipAddress::uri() const {

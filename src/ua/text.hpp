@@ -33,6 +33,9 @@ struct SipAddress {
   std::string host_part() const;
 };
 
+/// The same URI with sips:, which says TLS by itself.
+std::string as_sips(std::string uri);
+
 /// Accepts "sip:user@host:port;transport=tcp" and "sips:…", also without the scheme.
 /// InvalidArgument says what is wrong and with which text. `what` names the setting.
 Result<SipAddress> parse_sip_address(std::string_view text, std::string_view what);

@@ -33,6 +33,39 @@ class Serve(Process):
         self.wait_for_line('"ready"')
 
 
+class TraceTest(unittest.TestCase):
+    """What --sip-trace shows, and what it does not."""
+
+    def test_phone_and_serve_write_what_they_send_and_receive(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="godwit-cli-"))
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        server = Serve(self, "--user", "alice:s3cret", f"--sip-trace={folder}/serve")
+        result = run("phone", "--account", f"sip:alice@{server.host}", "--bind", server.host,
+                     "--password", "s3cret", "--state-dir", "", f"--sip-trace={folder}/phone",
+                     "--sip-trace-hide", "identities", stdin="wait 1\nquit\n")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        phone = (folder / "phone").read_text(encoding="utf-8")
+        self.assertIn(" -> ", phone)
+        self.assertIn(" <- ", phone)
+        self.assertIn("REGISTER sip:", phone)
+        self.assertIn("SIP/2.0 200 OK", phone)
+        self.assertIn("Authorization: (redacted)", phone)
+        self.assertNotIn("response=", phone)
+        self.assertNotIn("alice", phone)
+        served = (folder / "serve").read_text(encoding="utf-8")
+        self.assertIn("<sip:alice@", served)
+        self.assertNotIn("response=", served)
+        self.assertEqual(stat.S_IMODE((folder / "phone").stat().st_mode), 0o600)
+        shown = run("phone", "--account", f"sip:alice@{server.host}", "--bind", server.host,
+                    "--password", "s3cret", "--state-dir", "", "--sip-trace",
+                    stdin="wait 1\nquit\n")
+        self.assertIn("REGISTER sip:", shown.stderr)
+        off = run("phone", "--account", f"sip:alice@{server.host}", "--bind", server.host,
+                  "--password", "s3cret", "--state-dir", "", "--sip-trace",
+                  "--sip-trace-level", "off", stdin="wait 1\nquit\n")
+        self.assertNotIn("REGISTER", off.stderr)
+
+
 class UsageTest(unittest.TestCase):
     """What is wrong gets one line that names it, and exit status 2."""
 
@@ -68,6 +101,9 @@ class UsageTest(unittest.TestCase):
                 ([*ACCOUNT, "--record", "/tmp"], "--record"),
                 ([*ACCOUNT, "--events", "xml"], "--events"),
                 ([*ACCOUNT, "--log-level", "loud"], "--log-level"),
+                ([*ACCOUNT, "--sip-trace", "--sip-trace-level", "some"], "--sip-trace-level"),
+                ([*ACCOUNT, "--sip-trace-hide", "me"], "--sip-trace-hide"),
+                ([*ACCOUNT, "--sip-trace=/no/such/x"], "/no/such/x"),
                 ([*ACCOUNT, "--password", "a", "--password-file", "b"], "--password-file"),
                 ([*ACCOUNT, "--password-file", "/no/such"], "/no/such"),
                 ([*ACCOUNT, "--config", "/no/such.toml"], "/no/such.toml"),

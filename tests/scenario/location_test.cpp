@@ -217,8 +217,8 @@ TEST(LocationScenario, NothingFoundIsRememberedAndToldOnce) {
   Servers servers;
   servers.add_account();
   servers.world.run_for(seconds(55));
-  // NAPTR, SRV, A and AAAA: the zone vouches for a minute that they do not exist.
-  EXPECT_EQ(servers.world.phone.questions().size(), 4U);
+  // NAPTR, SRV of three transports, A and AAAA: the zone vouches for a minute that there are none.
+  EXPECT_EQ(servers.world.phone.questions().size(), 6U);
   EXPECT_EQ(servers.world.phone.all<Warning>().size(), 1U);
   servers.publish();
   EXPECT_TRUE(servers.world.run_until([&] { return servers.registered(); }, seconds(15)));
@@ -284,6 +284,33 @@ TEST(LocationScenario, AResolverThatSwallowsQuestionsCostsTwoSecondsEach) {
   const Duration took = servers.register_phone(seconds(10));
   EXPECT_GE(took, seconds(2));
   EXPECT_LE(took, seconds(3));
+}
+
+TEST(LocationScenario, NaptrChoosesTheTransport) {
+  Stage stage;
+  stage.transport = sip::Transport::Tcp;
+  Servers servers(stage);
+  servers.dns().add_naptr("example.org", {10, 10, "s", "SIP+D2T", "", "_sip._tcp.example.org"});
+  servers.dns().add_naptr("example.org", {20, 10, "s", "SIP+D2U", "", "_sip._udp.example.org"});
+  servers.dns().add_srv("_sip._tcp.example.org", {10, 1, 5060, "a.example.org"});
+  servers.dns().set_addresses("a.example.org", {servers.first_address()});
+  servers.register_phone(seconds(2));
+  EXPECT_EQ(servers.world.server.accepted_streams(), 1U);
+  ASSERT_TRUE(servers.at_first());
+  EXPECT_NE(servers.world.server.contacts("alice")[0].find(";transport=tcp"), std::string::npos);
+}
+
+TEST(LocationScenario, ARefusedConnectionIsLeftForTheNextServer) {
+  Servers servers;  // Which speaks UDP only.
+  servers.dns().add_naptr("example.org", {10, 10, "s", "SIP+D2T", "", "_sip._tcp.example.org"});
+  servers.dns().add_naptr("example.org", {10, 20, "s", "SIP+D2U", "", "_sip._udp.example.org"});
+  servers.dns().add_srv("_sip._tcp.example.org", {10, 1, 5060, "a.example.org"});
+  servers.dns().add_srv("_sip._udp.example.org", {10, 1, 5060, "b.example.org"});
+  servers.dns().set_addresses("a.example.org", {servers.first_address()});
+  servers.dns().set_addresses("b.example.org", {servers.second_address()});
+  EXPECT_LE(servers.register_phone(seconds(5)), seconds(1));
+  EXPECT_TRUE(servers.at_second());
+  EXPECT_EQ(servers.failures_told(), 0U);
 }
 
 TEST(LocationScenario, HostileAnswersAreBounded) {
