@@ -202,9 +202,9 @@ struct Call {
   bool transferred = false;  ///< By our wish, with success: to be ended.
   int told_transfer = 0;     ///< The final state told last, for the case that it was lost.
   std::uint32_t told_transfer_cseq = 0;
-  TransferOrigin ordered;    ///< Of a call that a transfer made us place.
-  CallId replaces;           ///< Whose place this incoming call takes.
-  CallId replaced_by;        ///< The other way round: to be ended.
+  TransferOrigin ordered;  ///< Of a call that a transfer made us place.
+  CallId replaces;         ///< Whose place this incoming call takes.
+  CallId replaced_by;      ///< The other way round: to be ended.
   /// From when silence of the peer counts; empty until its audio is first expected.
   std::optional<TimePoint> silent_from;
   /// RFC 5630: made to, or by, a sips URI. Our Contact is one too, and nothing leaves without TLS.

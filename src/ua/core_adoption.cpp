@@ -2,7 +2,7 @@
 //
 // What becomes of an INVITE of ours that an address change cut off (design §5, "outgoing, not
 // confirmed"): was it answered after all, then its dialog is adopted by a re-INVITE and becomes the
-// call; if not, the callee is called anew. And the 2xx of forks whose call is over.
+// call; if not, the callee is called anew.
 #include <algorithm>
 
 #include "ua/core_impl.hpp"

@@ -7,8 +7,8 @@
 // add), core_usages.cpp, core_messages.cpp, core_subscriptions.cpp and core_publications.cpp (what
 // accounts do besides), core_dtmf.cpp, core_media.cpp, core_recovery.cpp (a plan becomes SIP and
 // SDP), core_redirect.cpp and core_adoption.cpp (3xx; answers that a change cut off),
-// core_replaces.cpp (a new dialog for a call), core_transfer.cpp; core_api.cpp is Core itself. Not
-// included outside ua.
+// core_replaces.cpp (a new dialog for a call), core_late_answers.cpp, core_transfer.cpp,
+// core_trace.cpp; core_api.cpp is Core itself. Not included outside ua.
 //
 // How it moves: every input changes state and marks what it touched; settle() then brings each
 // touched account and call forward as far as the state allows (advance()), which is idempotent.
