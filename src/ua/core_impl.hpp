@@ -389,7 +389,7 @@ class Core::Impl {
   void apply_agreed(Call& call, const AgreedAudio& agreed, media::PathId from);
   void aim_media(Call& call, const MediaPath& from, std::optional<TimePoint> old_dead_since);
   void commit_offered_path(Call& call);
-  void announce_media(const Call& call);
+  void announce_media(const Call& call, const MediaPath* path);
   void end_if_vanished(Call& call, std::optional<TimePoint> last_heard, TimePoint now);
 
   // core_recovery.cpp

@@ -52,7 +52,7 @@ void Core::Impl::apply_agreed(Call& call, const AgreedAudio& agreed, media::Path
     call.aimed_from = from;
   }
   remotes_changed_ = true;
-  announce_media(call);
+  announce_media(call, path);
 }
 
 void Core::Impl::set_parameters(const Call& call) {
@@ -85,10 +85,10 @@ void Core::Impl::on_peer_proven(Call& call) {
   }
 }
 
-void Core::Impl::announce_media(const Call& call) {
+void Core::Impl::announce_media(const Call& call, const MediaPath* path) {
   CallMediaChanged changed;
   changed.call = call.id;
-  changed.local = call.media && call.media->rtp ? *call.media->rtp : Endpoint{};
+  changed.local = path != nullptr && path->rtp ? *path->rtp : Endpoint{};
   changed.remote = call.agreed->remote_rtp;
   changed.codec = call.agreed->codec;
   changed.direction = call.agreed->direction;

@@ -87,7 +87,7 @@ class SippSession(SippCase):
     def test_it_is_two_phones_and_both_answer(self):
         phone, sipp = self.calling("uas_forked.xml", "--source", "tone")
         phone.wait_for_event("call_state", state="early_media")
-        self.we_hang_up(phone, sipp)
+        self.goes_well(phone, sipp)
 
     def test_it_has_moved(self):
         third = address()

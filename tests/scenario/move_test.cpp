@@ -53,6 +53,9 @@ TEST_P(AddressLost, MovesTheCallWithinTheLimits) {
   EXPECT_EQ(after.rtp.address, world.lte_address());
   EXPECT_EQ(after.origin_address, before.origin_address);
 
+  // And the application is told where audio goes on.
+  EXPECT_EQ(world.phone.last<CallMediaChanged>()->local.address, world.lte_address());
+
   // What is pinned in the dialog.
   const auto invites = world.sent_sip("INVITE", changed);
   const auto acks = world.sent_sip("ACK", changed);
