@@ -6,8 +6,8 @@
 // SIP sessions), core_requests.cpp (requests outside dialogs), core_shaping.cpp (what applications
 // add), core_usages.cpp, core_messages.cpp, core_subscriptions.cpp and core_publications.cpp (what
 // accounts do besides), core_dtmf.cpp, core_media.cpp, core_recovery.cpp (a plan becomes SIP and
-// SDP), core_replaces.cpp (a new dialog for a call); core_api.cpp is Core itself. Not included
-// outside ua.
+// SDP), core_replaces.cpp (a new dialog for a call), core_late_answers.cpp (to calls that are
+// over), core_trace.cpp; core_api.cpp is Core itself. Not included outside ua.
 //
 // How it moves: every input changes state and marks what it touched; settle() then brings each
 // touched account and call forward as far as the state allows (advance()), which is idempotent.
