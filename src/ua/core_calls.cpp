@@ -244,6 +244,9 @@ void Core::Impl::end_call(Call& call, const std::string& why, TimePoint now) {
 void Core::Impl::finish_call(Call& call, int status, const std::string& reason) {
   forget_location(call.location);
   set_state(call, CallState::Ended, status, reason);
+  for (const DtmfRow& row : std::exchange(call.dtmf, {})) {
+    emit(DtmfResult{row.request, call.id, 0, "the call has ended", false});
+  }
   instruct(call, media::StopMedia{});
   outputs_.push_back(DestroyMedia{call.id});
   finished_calls_.push_back(call.id);

@@ -288,6 +288,11 @@ bool Core::Impl::is_used(const Stream& stream) const {
                        const auto flow = entry.second->registration->flow();
                        return flow && on_it(*flow);
                      }) ||
+         std::any_of(usages_.begin(), usages_.end(),
+                     [&](const auto& entry) {
+                       const auto& subscription = entry.second->subscription;
+                       return subscription && subscription->flow() && on_it(*subscription->flow());
+                     }) ||
          std::any_of(calls_.begin(), calls_.end(), [&](const auto& entry) {
            const Call& call = *entry.second;
            return on_it(call.session->flow()) || (call.former && on_it(call.former->flow()));

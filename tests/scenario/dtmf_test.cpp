@@ -168,6 +168,31 @@ TEST(DtmfInRtpScenario, ThePeersDigitIsHeardOnceAcrossAMove) {
   }
 }
 
+TEST(DtmfInRtpScenario, TheEndOfTheCallEndsTheRows) {
+  World world(with_events());
+  world.call_peer();
+  ASSERT_TRUE(dtmf(world, "123456"));
+  ASSERT_TRUE(dtmf(world, "7"));
+  world.run_for(milliseconds(300));
+  world.peer.bye();
+  world.run_for(seconds(2));
+  const auto results = world.phone.all<DtmfResult>();
+  ASSERT_EQ(results.size(), 2U);
+  for (const auto& result : results) {
+    EXPECT_FALSE(result.ok);
+    EXPECT_EQ(result.reason, "the call has ended");
+  }
+}
+
+TEST(DtmfInRtpScenario, AnUnboundedNumberOfRowsIsRefused) {
+  World world(with_events());
+  world.call_peer();
+  int taken = 0;
+  while (taken < 100 && dtmf(world, "1")) ++taken;
+  EXPECT_EQ(taken, 8);
+  EXPECT_EQ(dtmf(world, "1").error().code, ErrorCode::Busy);
+}
+
 TEST(DtmfInRtpScenario, OnHoldTheDigitsWait) {
   World world(with_events());
   world.call_peer();

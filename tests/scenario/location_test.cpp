@@ -180,6 +180,27 @@ TEST(LocationScenario, ACallGoesToTheNextServer) {
   EXPECT_TRUE(servers.at_second()) << "the registration has followed";
 }
 
+TEST(LocationScenario, WhatTheServerThatWasLeftStillAnswersIsEnded) {
+  Servers servers;
+  servers.publish();
+  servers.register_phone(seconds(2));
+  World& world = servers.world;
+  // The first server does all it should, but is heard six seconds later.
+  world.network.add_filter([&](const SimulatedPacket& packet) -> std::optional<Duration> {
+    return packet.source.address == servers.first_address() &&
+                   packet.destination.address == world.wifi_address()
+               ? Duration(seconds(6))
+               : Duration::zero();
+  });
+  const auto call = world.phone.call(world.account, "sip:bob@example.org");
+  ASSERT_TRUE(call);
+  ASSERT_TRUE(world.run_until([&] { return world.phone.ended(*call).has_value(); }, seconds(20)))
+      << "a phone with one line is busy with our own first call";
+  world.run_for(seconds(8));
+  EXPECT_EQ(world.peer.state(), MockPeer::CallState::Ended);
+  EXPECT_EQ(world.peer.end_reason(), "BYE received") << "it was acknowledged, and ended";
+}
+
 TEST(LocationScenario, ACallTo503GoesToTheNextServer) {
   Servers servers;
   servers.publish();

@@ -158,8 +158,17 @@ TEST(SubscriptionScenario, AStrangersNotificationGets481) {
   EXPECT_EQ(world.peer.last_status("NOTIFY"), 481);
 }
 
-TEST(SubscriptionScenario, AnActiveOneMovesWithTheAddress) {
-  Events world;
+class SubscriptionOver : public ::testing::TestWithParam<sip::Transport> {};
+
+INSTANTIATE_TEST_SUITE_P(AllTransports, SubscriptionOver,
+                         ::testing::Values(sip::Transport::Udp, sip::Transport::Tcp,
+                                           sip::Transport::Tls),
+                         [](const auto& tested) { return std::string(to_string(tested.param)); });
+
+TEST_P(SubscriptionOver, AnActiveOneMovesWithTheAddress) {
+  Stage stage;
+  stage.transport = GetParam();
+  Events world(stage);
   world.notifier.on_subscribe("active;expires=600", "application/pidf+xml", kOpen);
   world.register_phone();
   world.subscribe();
@@ -180,6 +189,10 @@ TEST(SubscriptionScenario, AnActiveOneMovesWithTheAddress) {
   EXPECT_EQ(world.notifier.answers().back(), 200);
   const auto answers = world.sent_sip("SIP/2.0 200");
   EXPECT_EQ(answers.back().source.address, world.lte_address()) << "answered from the new flow";
+  for (const auto& sent : world.sent_sip("SUBSCRIBE")) {
+    EXPECT_NE(sent.message.first("Via").find(std::string("SIP/2.0/") + to_string(GetParam())),
+              std::string::npos);
+  }
 }
 
 TEST(SubscriptionScenario, AChangeUnderTheFirstSubscribe) {
