@@ -193,6 +193,11 @@ struct Words {
   std::string operator()(const DtmfReceived& event) const {
     return fmt::format("call {}: the other side pressed {}", event.call.value(), event.digit);
   }
+  std::string operator()(const FlowChanged& event) const {
+    return fmt::format("flow {} of account {} {}{}", event.reg_id, event.account.value(),
+                       event.alive ? "is up" : "failed",
+                       event.reason.empty() ? "" : ": " + event.reason);
+  }
 };
 
 }  // namespace

@@ -45,7 +45,13 @@ struct Substitute {
 struct RefreshWish {
   bool hold_changed = false;
   bool recovery = false;
-  bool any() const { return hold_changed || recovery; }
+  bool flow_lost = false;  ///< The address stays; the flow or what a NAT made of it does not.
+  bool any() const { return hold_changed || recovery || flow_lost; }
+  void add(const RefreshWish& other) {
+    hold_changed = hold_changed || other.hold_changed;
+    recovery = recovery || other.recovery;
+    flow_lost = flow_lost || other.flow_lost;
+  }
 };
 
 /// Digits of one command, on their way one by one.
@@ -58,6 +64,7 @@ struct DtmfRow {
 struct Call {
   CallId id;
   AccountId account;
+  AccountId way;  ///< The flow of `account` that its requests take: that itself, or a further one.
   bool outgoing = false;
   std::string target;  ///< Outgoing: the Request-URI.
   /// Straight to the callee's host, not to the account's server.
@@ -154,6 +161,9 @@ struct Call {
   std::optional<Substitute> substitute;
   bool substitute_tried = false;  ///< In this generation.
   bool refresh_given_up = false;  ///< Only the substitute can save the call.
+  /// The flow of its signalling was lost then; it is told to the peer once there is another one.
+  std::optional<TimePoint> flow_lost_at;
+  std::optional<TimePoint> flow_told_at;  ///< When that was last done.
 
   /// `contact` without the user's name, if that is to be hidden.
   std::string hidden(std::string contact) const;
