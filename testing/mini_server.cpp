@@ -501,7 +501,9 @@ void MiniServer::forward(const Arrival& arrival, SipText request, const Endpoint
   if (config_.record_route && may_form_dialog) {
     std::string token;
     if (config_.flow_tokens) {
-      token = flow_token(registered_from(arrival.remote, arrival.now) ? arrival.remote : target);
+      // A permanent binding is no flow of ours.
+      token =
+          flow_token(registered_from(arrival.remote, arrival.now, false) ? arrival.remote : target);
     }
     const auto entry = [&](const Endpoint& local) {
       std::string uri = "<sip:" + token;
@@ -700,10 +702,11 @@ const Endpoint* MiniServer::local_for(Family family) const {
   return nullptr;
 }
 
-bool MiniServer::registered_from(const Endpoint& source, TimePoint now) const {
+bool MiniServer::registered_from(const Endpoint& source, TimePoint now, bool permanent) const {
   for (const auto& [name, user] : users_) {
     for (const ServerBinding& binding : user.bindings) {
-      if (binding.source == source && (!binding.expires_at || *binding.expires_at > now)) {
+      const bool live = binding.expires_at ? *binding.expires_at > now : permanent;
+      if (binding.source == source && live) {
         return true;
       }
     }

@@ -188,7 +188,7 @@ class MiniServer {
   std::optional<Endpoint> flow_of(const std::string& route) const;
   bool is_own_host(const std::string& uri) const;
   const Endpoint* local_for(Family family) const;
-  bool registered_from(const Endpoint& source, TimePoint now) const;
+  bool registered_from(const Endpoint& source, TimePoint now, bool permanent = true) const;
   void expire(TimePoint now);
   /// Makes room among the users: those without a live binding go.
   void forget_idle_users(TimePoint now);

@@ -711,6 +711,10 @@ std::string describe_event(const Event& event) {
           [&](const RemoteCallsChanged& e) {
             return e.entity + " has " + std::to_string(e.calls.size()) + " calls";
           },
+          [&](const FlowChanged& e) {
+            return "account " + std::to_string(e.account.value()) + " flow " +
+                   std::to_string(e.reg_id) + (e.alive ? " is up" : " failed: " + e.reason);
+          },
           [&](const PublicationChanged& e) {
             return "publication " + std::to_string(e.publication.value()) + " " +
                    to_string(e.state) + " " + std::to_string(e.status) + " " + e.reason;

@@ -211,6 +211,11 @@ struct Words {
     if (event.choice_wanted) text += "; \"follow\" or \"hangup\"";
     return text;
   }
+  std::string operator()(const FlowChanged& event) const {
+    return fmt::format("flow {} of account {} {}{}", event.reg_id, event.account.value(),
+                       event.alive ? "is up" : "failed",
+                       event.reason.empty() ? "" : ": " + event.reason);
+  }
 };
 
 }  // namespace

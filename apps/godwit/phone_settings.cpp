@@ -275,6 +275,12 @@ PhoneFlags::PhoneFlags(CLI::App& command) {
               into_uri(account.registrar, false));
   table_.text("proxy", "URI", "First hop of everything sent, e.g. sip:192.0.2.1:5060",
               into_uri(account.outbound_proxy, false));
+  table_.list("further-proxy", "URI",
+              "One more proxy, with a registration of its own (SIP Outbound); at most three",
+              [&account](const std::string& given) -> Result<void> {
+                account.further_outbound_proxies.push_back(given);
+                return {};
+              });
   table_.text("user", "NAME", "For authentication; default: the account's user",
               into_text(account.username));
   table_.text("password", "TEXT",

@@ -149,6 +149,11 @@ struct AccountConfig {
   std::vector<Header> extra_headers;  ///< Into its REGISTERs and its calls' requests; at most 32.
   /// Believe P-Asserted-Identity (RFC 3325) from the account's own servers; from others never.
   bool trust_asserted_identity = true;
+  /// More edge proxies beside `outbound_proxy`, at most 3, written like it: with SIP Outbound the
+  /// account keeps a flow and a registration over each (RFC 5626 §4.2), and is registered while one
+  /// of them lives. The order is that of preference for calls. A registrar without Outbound gets
+  /// one registration, over the first proxy that answers.
+  std::vector<std::string> further_outbound_proxies;
 };
 
 /// G.711 in both laws; the order is the order of preference in offers.

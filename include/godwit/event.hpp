@@ -40,6 +40,18 @@ struct RegistrationChanged {
   bool push = false;                ///< A proxy will send push notifications (RFC 8599).
 };
 
+/// A flow of an account (RFC 5626) was formed, or failed and is being formed anew (§4.5): told of
+/// each flow of an account with several outbound proxies, and of any account's flow that failed
+/// without a change of address: its connection ended, keep-alives were not answered any more, or a
+/// NAT has moved it.
+struct FlowChanged {
+  AccountId account;
+  std::uint32_t reg_id = 1;  ///< RFC 5626 §4.2; 1: over `outbound_proxy`.
+  bool alive = false;        ///< Registered over it, and not known to have failed.
+  Endpoint server;           ///< The first hop; family None while its name is not resolved.
+  std::string reason;
+};
+
 enum class CallState : std::uint8_t { Calling, Incoming, Ringing, EarlyMedia, Confirmed, Ended };
 const char* to_string(CallState state);
 
@@ -136,7 +148,7 @@ using Event = std::variant<RegistrationChanged, IncomingCall, CallStateChanged, 
                            IpChangeCompleted, Warning, MessageResult, MessageReceived,
                            OptionsResult, DtmfResult, DtmfReceived, SubscriptionChanged, Notified,
                            MessagesWaiting, PresenceChanged, RemoteCallsChanged, PublicationChanged,
-                           TransferProgress, TransferRequested, CallRedirected>;
+                           TransferProgress, TransferRequested, CallRedirected, FlowChanged>;
 
 /// One JSON object with an "event" member; what `godwit phone --events json` prints per line.
 std::string to_json(const Event& event, TimePoint at);

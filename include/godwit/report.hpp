@@ -52,8 +52,9 @@ struct IpChangeStep {
   Duration started{};
   std::optional<Duration> ended;  ///< Absent: never finished.
   bool ok = false;
-  int status = 0;      ///< SIP status code, 0 where none.
-  std::string detail;  ///< Why it failed, or what was chosen; empty when plain.
+  int status = 0;            ///< SIP status code, 0 where none.
+  std::string detail;        ///< Why it failed, or what was chosen; empty when plain.
+  std::uint32_t reg_id = 0;  ///< ContactUpdated: by which of the account's flows; 0 elsewhere.
 };
 
 /// What one call went through.

@@ -112,6 +112,7 @@ struct Members {
     json.member("generation", event.generation.value());
     name("kind", event.step.kind);
     if (event.step.account) json.member("account", event.step.account.value());
+    if (event.step.reg_id > 1) json.member("reg_id", event.step.reg_id);
     if (event.step.call) json.member("call", event.step.call.value());
     json.member("started_ms", event.step.started);
     if (event.step.ended) json.member("ended_ms", *event.step.ended);
@@ -226,6 +227,15 @@ struct Members {
     json.member("call", event.call.value()).member("digit", std::string(1, event.digit));
     json.member("duration_ms", event.duration.count());
     name("method", event.method);
+  }
+  void operator()(const FlowChanged& event) {
+    begin("flow");
+    json.member("account", event.account.value()).member("reg_id", event.reg_id);
+    json.member("alive", event.alive);
+    if (event.server.address.family() != Family::None) {
+      json.member("server", event.server.to_string());
+    }
+    if (!event.reason.empty()) json.member("reason", event.reason);
   }
 };
 

@@ -17,7 +17,8 @@ using std::chrono::milliseconds;
 constexpr TimePoint kAt{milliseconds(12'345) + microseconds(250)};
 
 TEST(EventJson, EveryEventIsOneLineWithNameAndTime) {
-  IpChangeStep step{StepKind::MediaMoved, AccountId{}, CallId{7}, milliseconds(1), {}, true, 0, {}};
+  IpChangeStep step{
+      StepKind::MediaMoved, AccountId{}, CallId{7}, milliseconds(1), {}, true, 0, {}, 0};
   IpChangeReport report;
   report.generation = Generation{3};
   report.causes = {ChangeCause::AddressLost};
@@ -63,6 +64,9 @@ TEST(EventJson, EveryEventIsOneLineWithNameAndTime) {
       {DtmfReceived{CallId{2}, '#', std::chrono::milliseconds(160), DtmfMethod::Info},
        R"({"event":"dtmf","t_ms":12345.25,"call":2,"digit":"#","duration_ms":160,)"
        R"("method":"info"})"},
+      {FlowChanged{AccountId{1}, 2, false, *Endpoint::parse("10.0.0.9:5060"), "no pong"},
+       R"({"event":"flow","t_ms":12345.25,"account":1,"reg_id":2,"alive":false,)"
+       R"("server":"10.0.0.9:5060","reason":"no pong"})"},
       {Warning{"port 5060\nis taken"},
        R"({"event":"warning","t_ms":12345.25,"text":"port 5060\nis taken"})"},
   };

@@ -396,7 +396,7 @@ void Registration::on_failed(int status, std::string reason, std::optional<Durat
   if (is_temporary(status)) {
     // RFC 5626 §4.5: base-time * 2^failures up to max-time, of which 50 to 100 % at random.
     const int doublings = std::min(failures_, 6);
-    const Duration backoff = std::min(kRetryBase * (1 << doublings), kRetryMax);
+    const Duration backoff = std::min(retry_base_ * (1 << doublings), kRetryMax);
     wait = backoff / 100 * static_cast<int>(context_.random.between(50, 100));
     // The server knows better; but one that always says "at once" must not make us spin.
     if (retry_after) {

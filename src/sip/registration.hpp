@@ -138,6 +138,9 @@ class Registration {
   /// to ask. Empty: as long as the transaction's timers say.
   void set_patience(std::optional<Duration> patience) { patience_ = patience; }
 
+  /// RFC 5626 §4.5: with another flow of the same address-of-record a failed one has more time.
+  void expect_another_flow(bool lives) { retry_base_ = lives ? kRetryBaseOfSeveral : kRetryBase; }
+
   RegistrationState state() const;
   /// A REGISTER without its final answer.
   bool in_flight() const;
@@ -157,6 +160,7 @@ class Registration {
   /// RFC 5626 §4.5: base time doubled with each failure in a row up to the maximum, then 50 to 100
   /// %.
   static constexpr Duration kRetryBase = std::chrono::seconds(30);
+  static constexpr Duration kRetryBaseOfSeveral = std::chrono::seconds(90);
   static constexpr Duration kRetryMax = std::chrono::seconds(1800);
   /// Old Contacts remembered for taking out; beyond that the oldest is left to expire.
   static constexpr std::size_t kMaxStaleContacts = 4;
@@ -233,6 +237,7 @@ class Registration {
   std::string contact_;
   std::vector<std::string> stale_contacts_;  ///< Perhaps still bound; to be taken out.
   std::optional<Duration> patience_;
+  Duration retry_base_ = kRetryBase;
   TransactionTimers transaction_timers_;
   Generation generation_;
   std::chrono::seconds asked_expires_;

@@ -13,6 +13,7 @@ namespace {
 constexpr std::chrono::seconds kMinExpires{10};
 constexpr std::chrono::seconds kMaxExpires{86'400};
 constexpr std::size_t kMaxCredentials = 16;
+constexpr std::size_t kMaxFurtherProxies = 3;
 constexpr std::size_t kMaxText = 256;  // Longer names help nobody and fill every message.
 
 bool is_printable(const std::string& text) {
@@ -89,14 +90,49 @@ Result<std::vector<sip::DigestCredentials>> digest_credentials(const AccountConf
   return all;
 }
 
+Result<void> check_further_proxies(const AccountConfig& config) {
+  const auto wrong = [&](const std::string& what) {
+    return fail(ErrorCode::InvalidArgument, "account " + config.aor + ": " + what);
+  };
+  const std::vector<std::string>& further = config.further_outbound_proxies;
+  if (further.empty()) return {};
+  if (further.size() > kMaxFurtherProxies) {
+    return wrong("more than " + std::to_string(kMaxFurtherProxies) + " further outbound proxies");
+  }
+  if (config.outbound_proxy.empty()) return wrong("a further outbound proxy, but no first one");
+  if (config.outbound == OutboundMode::Off) {
+    return wrong("several outbound proxies need SIP Outbound (RFC 5626), which is off");
+  }
+  std::vector<std::string> seen{config.outbound_proxy};
+  for (const std::string& proxy : further) {
+    if (const auto parsed = parse_sip_address(proxy, "outbound proxy"); !parsed) {
+      return tl::unexpected<Error>(parsed.error());
+    }
+    if (std::find(seen.begin(), seen.end(), proxy) != seen.end()) {
+      return wrong("the outbound proxy " + proxy + " is given twice");
+    }
+    seen.push_back(proxy);
+  }
+  return {};
+}
+
 }  // namespace
+
+AccountConfig Account::further_flow(const std::string& proxy) const {
+  AccountConfig same = config;
+  same.outbound_proxy = proxy;
+  same.further_outbound_proxies.clear();
+  return same;
+}
 
 Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig config,
                                                const std::string& user_agent,
                                                const std::string& instance_id,
-                                               sip::UsageContext context, sip::Owner owner) {
+                                               sip::UsageContext context, sip::Owner owner,
+                                               std::uint32_t reg_id) {
   auto account = std::make_unique<Account>();
-  account->id = id;
+  account->id = account->main = id;
+  account->reg_id = reg_id;
   const auto aor = parse_sip_address(config.aor, "account address");
   if (!aor) return tl::unexpected<Error>(aor.error());
   account->aor = *aor;
@@ -128,6 +164,8 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
   if (const auto ok = check_headers(config.extra_headers); !ok) {
     return fail(ok.error().code, "account " + config.aor + ": " + ok.error().detail);
   }
+
+  if (const auto ok = check_further_proxies(config); !ok) return tl::unexpected<Error>(ok.error());
 
   SipAddress registrar = *aor;
   registrar.user.clear();
@@ -182,6 +220,7 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
   registration.user_agent = user_agent;
   registration.instance_id = instance_id;
   registration.outbound = outbound_of(config.outbound);
+  registration.reg_id = reg_id;
   registration.ask_gruu = config.gruu != GruuMode::Off;
   registration.push = {config.push.provider, config.push.prid, config.push.param};
   account->registration = std::make_unique<sip::Registration>(
@@ -266,25 +305,29 @@ std::vector<std::string> Account::routes() const {
   return all;
 }
 
-bool Account::learn_mapping(const Endpoint& local, const Endpoint& seen) {
+Account::Mapping Account::learn_mapping(const Endpoint& local, const Endpoint& seen,
+                                        TimePoint now) {
   // RFC 3581 §4: `received` and `rport` tell where the request came from.
   const bool usable = seen.address.family() == local.address.family() && seen.port != 0 &&
                       !seen.address.is_unspecified() && !seen.address.is_multicast() &&
                       !seen.address.is_loopback();
   const bool wanted = config.contact_rewrite == ContactRewrite::Always ||
                       (config.contact_rewrite == ContactRewrite::Auto && is_private(local.address));
-  if (!usable || !wanted) return false;
-  const Endpoint told = mapping_ && mapping_->local == local ? mapping_->seen : local;
-  if (told == seen) rewrites_ = 0;  // It holds; the next change of it is news again.
-  if (told == seen || rewrites_ == kMaxRewrites) return false;
-  ++rewrites_;
-  mapping_ = Mapping{local, seen};
-  return true;
+  if (!usable || !wanted) return Mapping::Known;
+  const Endpoint shown = mapping_ && mapping_->local == local ? mapping_->seen : local;
+  if (shown == seen) return Mapping::Known;
+  if (rewrites_.size() == kMaxRewrites) {
+    if (now < rewrite_again_at()) return Mapping::TooSoon;
+    rewrites_.pop_front();
+  }
+  rewrites_.push_back(now);
+  mapping_ = Place{local, seen};
+  return Mapping::Changed;
 }
 
 void Account::forget_mapping() {
   mapping_.reset();
-  rewrites_ = 0;
+  rewrites_.clear();
 }
 
 }  // namespace godwit::ua

@@ -4,6 +4,7 @@
 // registration. Holds state; the core moves it along. Owned by the core.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,7 +27,10 @@ struct Account {
   static Result<std::unique_ptr<Account>> make(AccountId id, AccountConfig config,
                                                const std::string& user_agent,
                                                const std::string& instance_id,
-                                               sip::UsageContext context, sip::Owner owner);
+                                               sip::UsageContext context, sip::Owner owner,
+                                               std::uint32_t reg_id = 1);
+  /// One more flow of this account (RFC 5626 §4.2): the same account over `proxy` alone.
+  AccountConfig further_flow(const std::string& proxy) const;
 
   AccountId id;
   AccountConfig config;
@@ -37,6 +41,22 @@ struct Account {
   std::vector<std::string> route_set;
   std::unique_ptr<sip::DigestClient> digest;
   std::unique_ptr<sip::Registration> registration;
+
+  /// RFC 5626 §4.2. A further flow is an Account of its own, which the application does not know:
+  /// `main` is the one that it knows, `id` itself for that one, and what the application is told
+  /// is told of that one (core_flows.cpp).
+  AccountId main;
+  std::uint32_t reg_id = 1;
+  std::vector<AccountId> flows;  ///< Of a main account with several: all, the preferred first.
+  bool is_further() const { return main != id; }
+  /// Registered over it, and the flow is not known to have failed since.
+  bool alive = false;
+  bool failed = false;  ///< It was told that the flow has failed.
+  /// The registrar keeps no flows, and another one of the account is registered.
+  bool needless = false;
+  bool had_flow = false;  ///< Of a main account: one of `flows` was alive.
+  /// Of a main account, to the application.
+  RegistrationState told = RegistrationState::Unregistered;
 
   std::optional<Endpoint> server;      ///< The first hop's address once known: one of `targets`.
   std::vector<sip::Target> targets;    ///< All that its name stands for, the best first.
@@ -61,8 +81,10 @@ struct Account {
   /// Between our requests and the first hop's first responses, smoothed; empty: not measured yet.
   std::optional<Duration> round_trip;
 
-  StunKeepAlive keep_alive;  ///< Runs while it is registered over UDP through a NAT.
+  /// Runs while it is registered over UDP through a NAT, or with SIP Outbound.
+  StunKeepAlive keep_alive;
   TimerId keep_alive_timer;
+  TimerId mapping_timer;  ///< Looks again at a mapping that came too soon.
 
   /// A measurement. Weighed in with 1/8 (RFC 6298 §2).
   void note_round_trip(Duration sample);
@@ -91,22 +113,31 @@ struct Account {
   /// What stands in Route outside dialogs: the proxy configured, and what the registrar wants
   /// (RFC 3608 §5).
   std::vector<std::string> routes() const;
-  /// The registrar sees the flow from `local` come from `seen`. True if the Contact is another one
-  /// for it; at most kMaxRewrites times in a row, since some NATs map anew each time.
-  bool learn_mapping(const Endpoint& local, const Endpoint& seen);
+  /// What becomes of what the registrar sees.
+  enum class Mapping : std::uint8_t {
+    Known,    ///< Or not to be told.
+    Changed,  ///< The Contact is another one now.
+    TooSoon,  ///< It would be; to be seen again at `rewrite_again_at()`.
+  };
+  /// The registrar sees the flow from `local` come from `seen`. Some NATs map anew each time, so
+  /// that no more than kMaxRewrites changes are followed within kRewriteWindow.
+  Mapping learn_mapping(const Endpoint& local, const Endpoint& seen, TimePoint now);
+  bool has_mapping(const Endpoint& local) const { return mapping_ && mapping_->local == local; }
+  TimePoint rewrite_again_at() const { return rewrites_.front() + kRewriteWindow; }
   void forget_mapping();
 
-  static constexpr int kMaxRewrites = 2;
+  static constexpr std::size_t kMaxRewrites = 6;
+  static constexpr Duration kRewriteWindow = std::chrono::seconds(180);
 
  private:
-  struct Mapping {
+  struct Place {
     Endpoint local;
     Endpoint seen;
   };
   std::string contact_at(const Endpoint& place, sip::Transport on) const;
 
-  std::optional<Mapping> mapping_;
-  int rewrites_ = 0;
+  std::optional<Place> mapping_;
+  std::deque<TimePoint> rewrites_;  ///< The last ones, the oldest first.
 };
 
 }  // namespace godwit::ua

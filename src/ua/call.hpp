@@ -46,8 +46,15 @@ struct Substitute {
 struct RefreshWish {
   bool hold_changed = false;
   bool recovery = false;
-  bool timer = false;  ///< The session timer asks for it (RFC 4028).
-  bool any() const { return hold_changed || recovery || timer; }
+  bool flow_lost = false;  ///< The address stays; the flow or what a NAT made of it does not.
+  bool timer = false;      ///< The session timer asks for it (RFC 4028).
+  bool any() const { return hold_changed || recovery || flow_lost || timer; }
+  void add(const RefreshWish& other) {
+    hold_changed = hold_changed || other.hold_changed;
+    recovery = recovery || other.recovery;
+    flow_lost = flow_lost || other.flow_lost;
+    timer = timer || other.timer;
+  }
 };
 
 /// Digits of one command, on their way one by one.
@@ -94,6 +101,7 @@ struct TransferOrigin {
 struct Call {
   CallId id;
   AccountId account;
+  AccountId way;  ///< The flow of `account` that its requests take: that itself, or a further one.
   bool outgoing = false;
   std::string target;  ///< Outgoing: the Request-URI.
   /// Straight to the callee's host, not to the account's server.
@@ -216,6 +224,9 @@ struct Call {
   bool refresh_given_up = false;  ///< Only the substitute can save the call.
   bool update_refused = false;    ///< By a peer that listed it in Allow; re-INVITE does as well.
   TimerId holds;                  ///< Until then a missing ACK or session refresh ends nothing.
+  /// The flow of its signalling was lost then; it is told to the peer once there is another one.
+  std::optional<TimePoint> flow_lost_at;
+  std::optional<TimePoint> flow_told_at;  ///< When that was last done.
 
   /// `contact` without the user's name, if that is to be hidden.
   std::string hidden(std::string contact) const;

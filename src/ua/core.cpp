@@ -83,7 +83,7 @@ Account* Core::Impl::find_account(AccountId id) {
 
 Result<Account*> Core::Impl::require_account(AccountId id) {
   Account* account = find_account(id);
-  if (account == nullptr) {
+  if (account == nullptr || account->is_further()) {
     return fail(ErrorCode::NotFound, "there is no account " + std::to_string(id.value()));
   }
   return account;
@@ -233,7 +233,7 @@ void Core::Impl::note_round_trip(const sip::ResponseArrived& response) {
   if (static_cast<OwnerKind>(response.owner.value() & 7U) == OwnerKind::Registration) {
     account = find_account(AccountId{id});
   } else if (const SessionRef found = find_session(id)) {
-    account = find_account(found.call->account);
+    account = &way_of(*found.call);
   }
   // Only the first hop's own answers: a callee's 200 may have waited for a person.
   if (account == nullptr || account->server != response.flow.remote) return;
@@ -272,13 +272,15 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
           case CallTimer::Transfer: on_transfer_timer(*call, now); break;
           case CallTimer::Choice: on_choice_timer(*call); break;
           case CallTimer::Holds: hold_timeouts(*call, false, now); break;
+          case CallTimer::FlowLost: on_flow_lost_timer(*call, now); break;
         }
         touch(call->id);
       }
       break;
     case OwnerKind::Usage: on_usage_timer(id, timer.kind, now); break;
     case OwnerKind::KeepAlive:
-      if (Account* account = find_account(AccountId{id})) on_keep_alive_timer(*account, now);
+      if (Account* account = find_account(AccountId{id}))
+        on_keep_alive_timer(*account, timer.kind, now);
       break;
     case OwnerKind::Core:
       if (static_cast<CoreTimer>(timer.kind) == CoreTimer::BrokenListener) {

@@ -9,7 +9,7 @@ namespace godwit::ua {
 
 Result<AccountId> Core::Impl::add_account(AccountConfig config, TimePoint now) {
   if (shutting_down_) return fail(ErrorCode::WrongState, "the user agent is shutting down");
-  if (accounts_.size() >= config_.max_accounts) {
+  if (accounts_.size() + config.further_outbound_proxies.size() >= config_.max_accounts) {
     return fail(ErrorCode::Busy,
                 "there are " + std::to_string(accounts_.size()) + " accounts already");
   }
@@ -18,7 +18,11 @@ Result<AccountId> Core::Impl::add_account(AccountConfig config, TimePoint now) {
                                owner(OwnerKind::Registration, id.value()));
   if (!account) return tl::unexpected<Error>(account.error());
   ++last_account_;
-  accounts_[id] = std::move(*account);
+  Account& added = *(accounts_[id] = std::move(*account));
+  if (auto further = add_further_flows(added, now); !further) {
+    accounts_.erase(id);
+    return tl::unexpected<Error>(further.error());
+  }
   remotes_changed_ = true;
   touch(id);
   settle(now);
@@ -32,18 +36,21 @@ Result<void> Core::Impl::remove_account(AccountId id, TimePoint now) {
   for (const auto& [call_id, call] : calls_) {
     if (call->account == id) end_call(*call, "the account was removed", now);
   }
-  forget_location(account->location);
+  end_usages_of(id, now);
   // It goes once its last call, which borrows its credentials, has ended and the un-REGISTER has
   // its answer.
-  account->removed = true;
-  end_usages_of(id, now);
-  stop_registration(*account, now);
+  for (Account* flow : flows_of(*account)) {
+    forget_location(flow->location);
+    flow->removed = true;
+    stop_registration(*flow, now);
+  }
   settle(now);
   return {};
 }
 
 void Core::Impl::stop_registration(Account& account, TimePoint now) {
   account.wants_registration = false;
+  account.needless = false;
   account.move_pending = false;
   if (account.registration->state() != RegistrationState::Unregistered) {
     (void)account.registration->stop(now);
@@ -54,17 +61,20 @@ void Core::Impl::stop_registration(Account& account, TimePoint now) {
 Result<void> Core::Impl::register_account(AccountId id, TimePoint now) {
   const auto found = require_account(id);
   if (!found) return tl::unexpected<Error>(found.error());
-  Account* account = *found;
-  account->wants_registration = true;
-  if (account->registration->state() != RegistrationState::Unregistered &&
-      account->registration->flow()) {
-    const auto done = account->registration->refresh(now);
-    settle(now);
-    return done;
+  Result<void> done;
+  for (Account* flow : flows_of(**found)) {
+    if (flow->needless) continue;
+    flow->wants_registration = true;
+    touch(flow->id);
+    if (flow->registration->state() == RegistrationState::Unregistered ||
+        !flow->registration->flow()) {
+      continue;
+    }
+    auto refreshed = flow->registration->refresh(now);
+    if (!flow->is_further()) done = std::move(refreshed);
   }
-  touch(id);
   settle(now);
-  return {};
+  return done;
 }
 
 Result<void> Core::Impl::push_wake(AccountId id, TimePoint now) {
@@ -76,13 +86,15 @@ Result<void> Core::Impl::push_wake(AccountId id, TimePoint now) {
   }
   // RFC 8599 §4.1.3: the proxy holds the request that we are woken for until a REGISTER comes. One
   // on its way serves as well; one that waits for its next try, or for a path, does not.
-  if (account.registration->in_flight() || account.move_pending) return {};
-  if (account.registration->flow() && account.path) {
-    if (const auto sent = account.registration->refresh(now); !sent) {
-      log_.debug("ua", "push: " + sent.error().detail);
+  for (Account* flow : flows_of(account)) {
+    if (flow->registration->in_flight() || flow->move_pending || flow->needless) continue;
+    if (flow->registration->flow() && flow->path) {
+      if (const auto sent = flow->registration->refresh(now); !sent) {
+        log_.debug("ua", "push: " + sent.error().detail);
+      }
     }
+    touch(flow->id);
   }
-  touch(id);
   settle(now);
   return {};
 }
@@ -90,8 +102,7 @@ Result<void> Core::Impl::push_wake(AccountId id, TimePoint now) {
 Result<void> Core::Impl::unregister_account(AccountId id, TimePoint now) {
   const auto found = require_account(id);
   if (!found) return tl::unexpected<Error>(found.error());
-  Account* account = *found;
-  stop_registration(*account, now);
+  for (Account* flow : flows_of(**found)) stop_registration(*flow, now);
   settle(now);
   return {};
 }
@@ -112,15 +123,20 @@ void Core::Impl::place_account(Account& account, TimePoint now) {
   account.suspended = true;
   account.registration->suspend(now);
   if (account.wants_registration) {
-    emit(RegistrationChanged{account.id, RegistrationState::Suspended, 0,
-                             "no network path to " + account.server->to_string(), "",
-                             std::chrono::seconds(0)});
+    const std::string why = "no network path to " + account.server->to_string();
+    on_flow_failed(account, why, false, now);
+    tell_registration(
+        account, {account.id, RegistrationState::Suspended, 0, why, "", std::chrono::seconds(0)});
   }
 }
 
 bool Core::Impl::is_abandoned(const Account& account) const {
   if (!account.removed || account.registration->in_flight()) return false;
   if (has_usages(account.id)) return false;  // They borrow its credentials.
+  const auto is_flow_of_it = [&](const auto& entry) {
+    return entry.second->main == account.id && entry.first != account.id;
+  };
+  if (std::any_of(accounts_.begin(), accounts_.end(), is_flow_of_it)) return false;
   return std::none_of(calls_.begin(), calls_.end(),
                       [&](const auto& entry) { return entry.second->account == account.id; });
 }
@@ -131,6 +147,7 @@ void Core::Impl::advance(Account& account, TimePoint now) {
     remotes_changed_ = true;
     // They borrow its credentials.
     std::erase_if(late_, [&](const auto& entry) { return entry.second.account == account.id; });
+    if (account.is_further()) touch(account.main);
     accounts_.erase(account.id);
     return;
   }
@@ -142,6 +159,7 @@ void Core::Impl::advance(Account& account, TimePoint now) {
   if (!account.wants_registration) return;
   sip::Registration& registration = *account.registration;
   registration.set_patience(patience(account, now));
+  registration.expect_another_flow(other_flow_lives(account));
   const bool reconnects = !account.move_pending && has_lost_connection(account);
   if (reconnects && (registration.in_flight() || !may_reconnect(account, now))) return;
   const auto flow = flow_to(*account.path, account.hop(), now);
@@ -216,13 +234,19 @@ void Core::Impl::on_no_connection(Account& account, const std::string& why, Time
 }
 
 void Core::Impl::drain(Account& account, TimePoint now) {
+  bool registration_told = false;
   while (auto status = account.registration->poll_event()) {
     if (status->state == RegistrationState::Registered) account.reconnects = 0;
+    registration_told = true;
     keep_mapping(account, *status, now);
     if (status->state == RegistrationState::Suspended) continue;  // Told in place_account.
     const bool registered = status->state == RegistrationState::Registered;
     if (status->state == RegistrationState::Failed && fail_over(account, *status, now)) continue;
-    if (registered) on_server_proven(account, now);
+    if (registered) {
+      on_server_proven(account, now);
+    } else if (status->state != RegistrationState::Registering) {
+      on_flow_failed(account, status->reason, status->unanswered && !recovery_, now);
+    }
     RegistrationChanged changed{account.id,     status->state,   status->status,
                                 status->reason, status->contact, status->expires};
     if (registered) {
@@ -231,8 +255,10 @@ void Core::Impl::drain(Account& account, TimePoint now) {
       changed.gruu = grant.pub_gruu;
       changed.push = grant.push;
     }
-    emit(std::move(changed));
-    if (registered) rewrite_contact(account, status->mapped, status->generation, now);
+    tell_registration(account, std::move(changed));
+    if (registered && !rewrite_contact(account, status->mapped, status->generation, now)) {
+      on_flow_formed(account, now);
+    }
     const bool final_answer = status->state == RegistrationState::Registered ||
                               status->state == RegistrationState::Failed;
     if (!recovery_ || !final_answer || status->generation != recovery_->generation()) continue;
@@ -240,9 +266,10 @@ void Core::Impl::drain(Account& account, TimePoint now) {
     progress(recovery_->registration_answered(account.id, ok, status->status, status->reason, now));
     // A call whose refresh was refused for want of a registration tries once more now.
     for (const auto& [id, call] : calls_) {
-      if (call->account == account.id) touch(id);
+      if (call->account == account.main) touch(id);
     }
   }
+  if (registration_told && !main_of(account).flows.empty()) balance_flows(main_of(account), now);
 }
 
 bool Core::Impl::rewrite_contact(Account& account, const std::optional<Endpoint>& seen,
@@ -255,7 +282,18 @@ bool Core::Impl::rewrite_contact(Account& account, const std::optional<Endpoint>
   // A multipath connection is seen at the address that it began on, which may be long gone.
   const Stream* stream = streams_.find(flow.listener);
   if (stream != nullptr && stream->info.multipath) return false;
-  if (!account.learn_mapping(flow.local, *seen)) return false;
+  const bool again = account.has_mapping(flow.local);
+  switch (account.learn_mapping(flow.local, *seen, now)) {
+    case Account::Mapping::Known: return false;
+    case Account::Mapping::TooSoon:
+      if (!account.mapping_timer) {
+        account.mapping_timer =
+            timers_.schedule(account.rewrite_again_at(),
+                             Timer{owner(OwnerKind::KeepAlive, account.id.value()), kMappingTimer});
+      }
+      return false;
+    case Account::Mapping::Changed: break;
+  }
   log_.info("ua", "the registrar of " + account.config.aor + " sees " + flow.local.to_string() +
                       " as " + seen->to_string());
   sip::RegistrationMove move;
@@ -265,6 +303,9 @@ bool Core::Impl::rewrite_contact(Account& account, const std::optional<Endpoint>
   if (const auto moved = registration.move(move, now); !moved) {
     warn("account " + account.config.aor + " could not register as " + move.contact + ": " +
          moved.error().detail);
+  }
+  if (again) {
+    on_flow_failed(account, "a NAT shows it as " + seen->to_string() + " now", true, now);
   }
   return true;
 }

@@ -20,7 +20,7 @@ Call& Core::Impl::make_call(AccountId account, bool outgoing, CallOptions option
   const CallId id{++last_call_};
   auto call = std::make_unique<Call>();
   call->id = id;
-  call->account = account;
+  call->account = call->way = account;
   call->outgoing = outgoing;
   call->options = std::move(options);
   make_session(*call);
@@ -36,7 +36,7 @@ sip::SessionConfig Core::Impl::session_config(const Call& call) const {
     session.local_uri = "sip:anonymous@anonymous.invalid";
     session.display_name = "Anonymous";
   }
-  session.route_set = account.routes();
+  session.route_set = way_of(call).routes();
   session.user_agent = config_.user_agent;
   session.supported.emplace_back("replaces");
   session.supported.emplace_back("norefersub");
@@ -44,7 +44,8 @@ sip::SessionConfig Core::Impl::session_config(const Call& call) const {
 }
 
 void Core::Impl::make_session(Call& call) {
-  const Account& account = *accounts_.at(call.account);
+  Account& account = *accounts_.at(call.account);
+  if (call.outgoing) call.way = best_flow(account).id;
   // A dialog of its own is an SDP session of its own, whose versions start anew.
   call.origin.session_id = random_.next() >> 33U;  // RFC 8866 §5.2: a number that many can read.
   call.sent.reset();
@@ -71,7 +72,7 @@ Result<CallId> Core::Impl::place_call(AccountId account_id, const std::string& t
                                       TimePoint now, CallOptions options, TransferOrigin origin) {
   if (shutting_down_) return fail(ErrorCode::WrongState, "the user agent is shutting down");
   Account* account = find_account(account_id);
-  if (account == nullptr || account->removed) {
+  if (account == nullptr || account->removed || account->is_further()) {
     return fail(ErrorCode::NotFound, "there is no account " + std::to_string(account_id.value()));
   }
   if (calls_.size() >= config_.max_calls) {
@@ -263,6 +264,7 @@ void Core::Impl::advance(Call& call, TimePoint now) {
   if (call.outgoing && !call.started) {
     start_outgoing(call, now);
   } else {
+    if (call.flow_lost_at) restore_flow(call, now);
     if (call.move_pending) move_session(call, now);
     if (call.progress_wanted) send_progress(call, now);
     if (call.answering) answer_incoming(call, now);
@@ -273,13 +275,19 @@ void Core::Impl::advance(Call& call, TimePoint now) {
 }
 
 void Core::Impl::start_outgoing(Call& call, TimePoint now) {
-  Account& account = *accounts_.at(call.account);
   if (call.former_to_cancel || call.choice_wanted) return;
   if (call.restart_at && now < *call.restart_at) return;
   if (call.former &&
       (call.adoption == Call::Adoption::Wanted || call.adoption == Call::Adoption::Asked)) {
     refuse_adoption(call, now);  // It has had its time.
   }
+  if (!call.first_hop && best_flow(*accounts_.at(call.account)).id != call.way) {
+    // Since the call was asked for the flow that it was to take has failed.
+    leave_start(call);
+    sessions_.erase(call.session_number);
+    make_session(call);
+  }
+  Account& account = way_of(call);
   const std::optional<Endpoint> hop = call.first_hop ? call.first_hop : account.server;
   if (!hop || hop->address.family() == Family::None || !judge_.has_snapshot()) return;
   if (!call.path) {
@@ -408,20 +416,21 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
     call.refresh_not_before.reset();
   }
   if (call.wait_for_registration) {
-    if (recovery_ && recovery_->awaits_registration(call.account)) return;
+    if (recovery_ && recovery_->awaits_registration(call.way)) return;
     call.wait_for_registration = false;
   }
   if (call.reroute) return;  // Another way is being looked up.
   const MediaPath* path = call.next_media ? &*call.next_media : &*call.media;
   if (!path->rtp) return;  // PathOpened or PathFailed brings us back here.
   // RFC 4028 §7.4 recommends UPDATE, without an offer, for what only the session timer wants.
-  const bool only_timer = call.wish.timer && !call.wish.hold_changed && !call.wish.recovery;
+  const bool only_timer =
+      call.wish.timer && !call.wish.hold_changed && !call.wish.recovery && !call.wish.flow_lost;
   const sip::Dialog* dialog = call.session->dialog();
   const bool bare_update = only_timer && !early && !call.update_refused && dialog != nullptr &&
                            dialog->peer_allows(wire::Method::Update);
   const wire::Method method = early || bare_update ? wire::Method::Update : wire::Method::Invite;
   if (!call.session->can_refresh(method, !bare_update)) return;
-  const Account& account = *accounts_.at(call.account);
+  const Account& account = way_of(call);
   sip::RefreshRequest refresh;
   refresh.method = method;
   refresh.flow = call.session->flow();
@@ -430,7 +439,15 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
   if (const auto limit = patience(call, refresh.flow.remote, now)) refresh.timers.timeout = limit;
   refresh.generation = call.generation;
   if (!bare_update) {
+    const bool changes = call.wish.recovery || call.wish.hold_changed;
+    const auto said = call.sent;
     call.open_offer = call.next_offer(config_.media, *path);
+    // RFC 3264 §8: what is said again without a change keeps its version.
+    if (!changes && said) {
+      wire::SessionDescription same = *call.open_offer;
+      same.origin.session_version = said->origin.session_version;
+      if (same == *said) call.open_offer = std::move(same);
+    }
     call.sent = call.open_offer;
     call.offered_path = path->id;
     refresh.offer = wire::to_string(*call.open_offer);

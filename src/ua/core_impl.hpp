@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The inside of Core, spread over several files by subject: core.cpp (inputs, the loop that settles
-// them), core_accounts.cpp, core_location.cpp (servers found and given up), core_streams.cpp and
-// core_keep_alive.cpp, core_calls.cpp (commands), core_early.cpp and core_sessions.cpp (events of
-// SIP sessions), core_requests.cpp (requests outside dialogs), core_shaping.cpp (what applications
-// add), core_usages.cpp, core_messages.cpp, core_subscriptions.cpp and core_publications.cpp (what
+// them), core_accounts.cpp, core_flows.cpp (several flows of one account, and flows that are lost),
+// core_location.cpp (servers found and given up), core_streams.cpp and core_keep_alive.cpp,
+// core_calls.cpp (commands), core_early.cpp and core_sessions.cpp (events of SIP sessions),
+// core_requests.cpp (requests outside dialogs), core_shaping.cpp (what applications add),
+// core_usages.cpp, core_messages.cpp, core_subscriptions.cpp and core_publications.cpp (what
 // accounts do besides), core_dtmf.cpp, core_media.cpp, core_recovery.cpp (a plan becomes SIP and
 // SDP), core_redirect.cpp and core_adoption.cpp (3xx; answers that a change cut off),
 // core_replaces.cpp (a new dialog for a call), core_late_answers.cpp, core_transfer.cpp,
@@ -122,6 +123,7 @@ class Core::Impl {
     Transfer,
     Choice,
     Holds,
+    FlowLost,
   };
   enum class CoreTimer : std::uint32_t { Retry = 1, BrokenListener, LateAnswers };
 
@@ -172,10 +174,38 @@ class Core::Impl {
   bool may_reconnect(Account& account, TimePoint now);
   void on_no_connection(Account& account, const std::string& why, TimePoint now);
   void keep_mapping(Account& account, const sip::RegistrationStatus& status, TimePoint now);
-  void on_keep_alive_timer(Account& account, TimePoint now);
+  void on_keep_alive_timer(Account& account, std::uint32_t kind, TimePoint now);
   void arm_keep_alive(Account& account);
+  Duration keep_alive_interval(const Account& account) const;
+  static constexpr std::uint32_t kStunTimer = 0;
+  static constexpr std::uint32_t kMappingTimer = 1;
   void on_stun(ListenerId listener, const Endpoint& remote, const std::string& bytes,
                TimePoint now);
+
+  // core_flows.cpp
+  Result<void> add_further_flows(Account& main, TimePoint now);
+  Account& main_of(Account& flow);
+  /// All flows of the account, the preferred first.
+  std::vector<Account*> flows_of(const Account& account);
+  /// The flow that new requests of the account take: the first that lives.
+  Account& best_flow(Account& account);
+  bool other_flow_lives(const Account& flow) const;
+  /// The flow that the call uses.
+  Account& way_of(const Call& call);
+  const Account& way_of(const Call& call) const;
+  /// To the application, of the account as a whole.
+  void tell_registration(Account& flow, RegistrationChanged changed);
+  void on_flow_formed(Account& flow, TimePoint now);
+  /// `lost`: without a change of address and without an answer from the registrar.
+  void on_flow_failed(Account& flow, const std::string& reason, bool lost, TimePoint now);
+  void balance_flows(Account& main, TimePoint now);
+  void lose_stream(ListenerId stream, const std::string& reason, TimePoint now);
+  /// The flow to the server that the call's signalling goes over; nullptr: it goes elsewhere.
+  Account* server_flow_of(const Call& call);
+  void lose_flow_of(Call& call, TimePoint now);
+  /// Once there is another flow: moves the call's signalling to it and asks for the refresh.
+  void restore_flow(Call& call, TimePoint now);
+  void on_flow_lost_timer(Call& call, TimePoint now);
 
   // core_location.cpp
   /// With a transport: that and no other.
@@ -477,6 +507,7 @@ class Core::Impl {
   bool shutting_down_ = false;
   std::optional<TimerId> retry_timer_;
   std::uint32_t last_account_ = 0;
+  std::uint32_t last_flow_ = 0;  ///< Further ones.
   std::uint32_t last_call_ = 0;
   std::uint32_t last_session_ = 0;
   std::uint32_t last_query_ = 0;

@@ -14,25 +14,41 @@ void Core::Impl::keep_mapping(Account& account, const sip::RegistrationStatus& s
   const bool registered = status.state == RegistrationState::Registered;
   // Refreshing is no reason to stop: the mapping is needed for the answer.
   if (status.state == RegistrationState::Registering) return;
-  const bool mapped = registered && flow && !is_stream(flow->transport) && status.mapped &&
-                      *status.mapped != flow->local && config_.udp_keep_alive > Duration::zero();
-  if (mapped) {
-    account.keep_alive.start(config_.udp_keep_alive, *status.mapped, random_, now);
+  const bool over_udp = registered && flow && !is_stream(flow->transport) && status.mapped &&
+                        config_.udp_keep_alive > Duration::zero();
+  // RFC 5626 §4.4: with Outbound the flow is all that leads to us, NAT or not.
+  if (over_udp && (*status.mapped != flow->local || account.registration->grant().outbound)) {
+    account.keep_alive.start(keep_alive_interval(account), *status.mapped, random_, now);
   } else {
     account.keep_alive.stop();
   }
   arm_keep_alive(account);
 }
 
+Duration Core::Impl::keep_alive_interval(const Account& account) const {
+  const Duration ours = config_.udp_keep_alive;
+  const auto& timer = account.registration->grant().flow_timer;
+  // RFC 5626 §4.4: no more than what the edge proxy waits for.
+  return timer ? std::min<Duration>(ours, *timer) : ours;
+}
+
 void Core::Impl::arm_keep_alive(Account& account) {
   if (account.keep_alive_timer) timers_.cancel(account.keep_alive_timer);
   account.keep_alive_timer = {};
   if (!account.keep_alive.runs()) return;
-  account.keep_alive_timer = timers_.schedule(
-      account.keep_alive.next(), Timer{owner(OwnerKind::KeepAlive, account.id.value()), 0});
+  account.keep_alive_timer =
+      timers_.schedule(account.keep_alive.next(),
+                       Timer{owner(OwnerKind::KeepAlive, account.id.value()), kStunTimer});
 }
 
-void Core::Impl::on_keep_alive_timer(Account& account, TimePoint now) {
+void Core::Impl::on_keep_alive_timer(Account& account, std::uint32_t kind, TimePoint now) {
+  if (kind == kMappingTimer) {
+    // The answer says what the NAT makes of us by now.
+    account.mapping_timer = {};
+    (void)account.registration->refresh(now);
+    touch(account.id);
+    return;
+  }
   account.keep_alive_timer = {};
   auto due = account.keep_alive.on_timeout(random_, now);
   const auto& flow = account.registration->flow();
@@ -41,7 +57,7 @@ void Core::Impl::on_keep_alive_timer(Account& account, TimePoint now) {
     outputs_.push_back(SendDatagram{listener->id, flow->remote, std::move(*due.send)});
   }
   if (due.failed) {
-    log_.info("ua", "account " + account.config.aor + ": the registrar answers no keep-alives");
+    on_flow_failed(account, "keep-alives are not answered", true, now);
     (void)account.registration->refresh(now);
     touch(account.id);
   }
@@ -62,6 +78,9 @@ void Core::Impl::on_stun(ListenerId listener, const Endpoint& remote, const std:
       case StunKeepAlive::Answer::Moved:
         log_.info("ua", "account " + account->config.aor + " is seen at " +
                             message->mapped->to_string() + " now: registering again");
+        // RFC 5626 §4.4.2: another mapping is another flow.
+        on_flow_failed(*account, "a NAT shows it as " + message->mapped->to_string() + " now", true,
+                       now);
         if (!rewrite_contact(*account, message->mapped, account->generation, now)) {
           (void)account->registration->refresh(now);
         }

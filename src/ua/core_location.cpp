@@ -199,8 +199,13 @@ std::optional<Duration> Core::Impl::patience(const Account& account, TimePoint n
 
 std::optional<Duration> Core::Impl::patience(const Call& call, const Endpoint& server,
                                              TimePoint now) const {
-  const Account& account = *accounts_.at(call.account);
-  if (!call.first_hop) return account.server == server ? patience(account, now) : std::nullopt;
+  const Account& account = way_of(call);
+  if (!call.first_hop) {
+    if (account.server != server) return std::nullopt;
+    const auto limit = patience(account, now);
+    // Or over the next proxy.
+    return !limit && other_flow_lives(account) ? Locator::kFirstResponse : limit;
+  }
   if (*call.first_hop != server ||
       alternative(call.targets, call.transport, server, now) == nullptr) {
     return std::nullopt;
@@ -256,8 +261,9 @@ bool Core::Impl::leave_server(Account& account, const std::string& why,
   log_.info("ua", "account " + account.config.aor + ": " + text);
   use_server(account, *next);
   if (account.move_pending) {
-    emit(RegistrationChanged{account.id, RegistrationState::Registering, 0, text, "",
-                             std::chrono::seconds(0)});
+    on_flow_failed(account, text, false, now);
+    tell_registration(account, {account.id, RegistrationState::Registering, 0, text, "",
+                                std::chrono::seconds(0)});
   }
   return true;
 }
@@ -299,16 +305,21 @@ bool Core::Impl::call_next_server(Call& call, const sip::Ended& ended, TimePoint
     return false;
   }
   const Endpoint failed = call.session->flow().remote;
-  Account& account = *accounts_.at(call.account);
+  Account& account = way_of(call);
   if (call.first_hop) {
     const sip::Target* next = alternative(call.targets, call.transport, failed, now);
     if (next == nullptr) return false;
     locator_.note_failure({call.transport, failed, next->server_name, 0}, std::nullopt, now);
     take_target(call, *next);
-  } else if (account.server == failed) {
-    if (!leave_server(account, (timeout ? "no answer of " : "a 503 of ") + failed.to_string(),
-                      std::nullopt, now))
-      return false;
+  } else if (account.server == failed &&
+             !leave_server(account, (timeout ? "no answer of " : "a 503 of ") + failed.to_string(),
+                           std::nullopt, now)) {
+    // RFC 5626 §4.3: another flow will do.
+    if (!other_flow_lives(account)) return false;
+    on_flow_failed(account, timeout ? "a call was not answered" : "a call was answered 503", true,
+                   now);
+    (void)account.registration->refresh(now);
+    touch(account.id);
   }
   // RFC 3263 §4.3: a new request with a new branch; here it is a new Call-ID too, so that a late
   // answer of the first server cannot be taken for the second's.
@@ -363,8 +374,7 @@ void Core::Impl::on_rerouted(Call& call, const Located& located, TimePoint now) 
   log_.info("ua", "call " + std::to_string(call.id.value()) + " goes on over " +
                       next->endpoint.to_string() + " of " + next->server_name);
   call.session->move_flow(flow, dialog_contact_for(call, flow));
-  call.wish.hold_changed = call.wish.hold_changed || reroute.wish.hold_changed;
-  call.wish.recovery = call.wish.recovery || reroute.wish.recovery;
+  call.wish.add(reroute.wish);
   remotes_changed_ = true;
   touch(call.id);
 }

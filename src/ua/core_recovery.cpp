@@ -39,7 +39,8 @@ std::vector<mobility::Use> Core::Impl::collect_uses() const {
     mobility::Use use;
     use.id = use_of(id);
     use.kind = mobility::UseKind::Registration;
-    use.name = "account " + std::to_string(id.value());
+    use.name = "account " + std::to_string(account->main.value());
+    if (account->is_further()) use.name += " flow " + std::to_string(account->reg_id);
     if (account->path) use.path = *account->path;
     use.remote = *account->server;
     use.suspended = account->suspended;
@@ -162,7 +163,7 @@ void Core::Impl::recover_registration(const mobility::PlanRow& row) {
   account->wait_for_answer = row.mode == mobility::Mode::MakeBeforeBreak;
   if (!account->wants_registration || !account->config.ip_change.update_contact) return;
   account->move_pending = true;
-  recovery_->add_registration(account->id);
+  recovery_->add_registration(account->id, account->main, account->reg_id);
 }
 
 void Core::Impl::suspend_call(Call& call, TimePoint now) {
@@ -222,6 +223,8 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
     return;
   }
   drop_substitute(*call, now);
+  call->flow_lost_at.reset();  // The move tells the peer.
+  call->wish.flow_lost = false;
   call->left_path = call->path;
   call->path = row.to;
   call->refused_path.reset();
@@ -335,7 +338,13 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
   const Hop hop = hop_of(call);
   const auto flow = flow_to(*call.path, hop, now);
   if (!flow) {
-    if (flow_failure(*call.path, hop)) retry_later(now);
+    if (!flow_failure(*call.path, hop)) return;
+    if (call.wish.recovery || !call.wish.flow_lost) {
+      retry_later(now);
+    } else {
+      call.move_pending = false;  // Nothing has moved; the next request shows whether it is there.
+      call.wish.flow_lost = false;
+    }
     return;
   }
   call.move_pending = false;
@@ -348,6 +357,10 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
     return;
   }
   call.session->move_flow(*flow, dialog_contact_for(call, *flow));
+  // It may have been lost with the connection.
+  if (call.wish.flow_lost && old != flow->listener && call.session->ack_is_fresh(now)) {
+    call.session->resend_ack(now);
+  }
   if (old_is_dead && old != flow->listener) {
     if (call.session->prack_pending() && !call.session->refresh_pending()) {
       call.session->abandon_pending(now);
@@ -356,6 +369,7 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
       // Its wishes are not fulfilled; the next offer carries them too.
       call.refresh_in_flight = false;
       call.wish.hold_changed = call.wish.hold_changed || call.in_flight.hold_changed;
+      call.wish.flow_lost = call.wish.flow_lost || call.in_flight.flow_lost;
       call.in_flight = {};
     }
     if (call.session->ack_is_fresh(now)) call.session->resend_ack(now);
@@ -377,9 +391,7 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
   if (reroute(call, failed, carried, now)) return;
   if (++call.refusals == 1) call.refused_since = now;
   const auto again = [&](Duration wait) {
-    call.wish.hold_changed = call.wish.hold_changed || carried.hold_changed;
-    call.wish.recovery = call.wish.recovery || carried.recovery;
-    call.wish.timer = call.wish.timer || carried.timer;
+    call.wish.add(carried);
     call.refresh_not_before = now + wait;
     schedule(call, CallTimer::Refresh, now + wait);
   };
@@ -396,7 +408,7 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
       case 403:
       case 407:
         // The server ties calls to the registration: once more after the 200 to REGISTER.
-        if (for_recovery && recovery_->awaits_registration(call.account)) {
+        if (for_recovery && recovery_->awaits_registration(call.way)) {
           call.wish.recovery = true;
           call.wait_for_registration = true;
           return;
@@ -423,6 +435,13 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
     call.wish.timer = true;
     touch(call.id);
     return;
+  }
+  if (!carried.recovery && carried.flow_lost && failed.status != 481) {
+    const std::string why = "the peer answered the new flow with " + what;
+    const bool lost = failed.status == 408 || failed.status == 430 || failed.status == 503;
+    if ((lost || route_has_flow_token(call)) && begin_substitute(call, why, now)) return;
+    // Audio goes on, and where it is wanted the next request shows whether the peer is there.
+    if (failed.status != 408) return;
   }
   if (!carried.recovery) {
     // RFC 3261 §14.1: a rejected re-INVITE leaves the session as it was, but these end the dialog

@@ -36,26 +36,28 @@ bool Core::Impl::route_has_flow_token(const Call& call) const {
   if (!route || route->uri.user.empty()) return false;
   // RFC 5626 §5.2: the user part of an edge proxy's Record-Route is the token. Others write there
   // what they like, so it must be said, or the registration be such a flow.
-  return route->uri.params.has("ob") || accounts_.at(call.account)->registration->grant().outbound;
+  return route->uri.params.has("ob") || way_of(call).registration->grant().outbound;
 }
 
 void Core::Impl::watch_refresh_by_token(Call& call, TimePoint now) {
-  if (!call.in_flight.recovery || !route_has_flow_token(call)) return;
-  const auto& round_trip = accounts_.at(call.account)->round_trip;
+  const bool tells = call.in_flight.recovery || call.in_flight.flow_lost;
+  if (!tells || !route_has_flow_token(call)) return;
+  const auto& round_trip = way_of(call).round_trip;
   const Duration wait = round_trip ? std::max<Duration>(*round_trip * kTokenRoundTrips, kTokenWait)
                                    : kUnmeasuredTokenWait;
   schedule(call, CallTimer::Substitute, now + wait);
 }
 
 void Core::Impl::on_substitute_timer(Call& call, TimePoint now) {
-  if (!call.refresh_in_flight || !call.in_flight.recovery || call.ending) return;
+  const bool tells = call.in_flight.recovery || call.in_flight.flow_lost;
+  if (!call.refresh_in_flight || !tells || call.ending) return;
   (void)begin_substitute(call, "the route of the call leads to the flow that died", now);
 }
 
 bool Core::Impl::begin_substitute(Call& call, const std::string& why, TimePoint now) {
   if (call.substitute) return true;
   const sip::Dialog* dialog = call.session->dialog();
-  Account& account = *accounts_.at(call.account);
+  Account& account = way_of(call);
   if (call.substitute_tried || dialog == nullptr || call.state != CallState::Confirmed ||
       call.first_hop || !account.server || !call.path) {
     return false;
@@ -71,9 +73,9 @@ bool Core::Impl::begin_substitute(Call& call, const std::string& why, TimePoint 
   substitute.why = why;
   substitute.number = ++last_session_;
   substitute.origin = {random_.next() >> 33U, call.path->local};
-  substitute.session =
-      std::make_unique<sip::InviteSession>(context(), owner(OwnerKind::Session, substitute.number),
-                                           session_config(call), *account.digest);
+  substitute.session = std::make_unique<sip::InviteSession>(
+      context(), owner(OwnerKind::Session, substitute.number), session_config(call),
+      *accounts_.at(call.account)->digest);
   LocalAudio audio = call.local_audio(config_.media, *media);
   audio.direction = call.wanted_direction();
   substitute.offer =
@@ -146,6 +148,8 @@ void Core::Impl::adopt_substitute(Call& call, const std::string& sdp, TimePoint 
   call.refresh_given_up = false;
   call.in_flight = {};
   call.wish.recovery = false;
+  call.wish.flow_lost = false;
+  call.flow_lost_at.reset();
   call.refresh_not_before.reset();
   call.refusals = 0;
   call.move_pending = false;

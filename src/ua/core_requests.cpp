@@ -61,7 +61,10 @@ std::optional<int> Core::Impl::invite_refusal(const sip::Flow& flow, const wire:
   if (replaced != nullptr) return std::nullopt;
   if (calls_.size() >= config_.max_calls) return 486;
   // Everybody calls through the account's own servers; any other host gets few of our places.
-  const bool may_fill_them = account->trusts(flow.remote.address);
+  const std::vector<Account*> flows = flows_of(*account);
+  const bool may_fill_them = std::any_of(flows.begin(), flows.end(), [&](const Account* each) {
+    return each->trusts(flow.remote.address);
+  });
   std::uint32_t unanswered = 0;
   for (const auto& [id, call] : calls_) {
     if (call->state == CallState::Ended) continue;
@@ -152,7 +155,7 @@ Account* Core::Impl::account_for(const wire::Message& request) {
   const std::string user = wire::percent_decode(uri->user);
   Account* found = nullptr;
   for (const auto& [id, account] : accounts_) {
-    if (account->removed || account->aor.user != user) continue;
+    if (account->removed || account->is_further() || account->aor.user != user) continue;
     // The same user name at two providers: To tells which.
     const auto to = wire::to_of(request);
     if (to && to->uri.host == account->aor.host) return account.get();
@@ -181,13 +184,21 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
   (void)find_replaced(request, &replaced);
   const mobility::Path path = path_of(event.flow);
   Call& call = make_call(account->id, false);
+  for (const Account* flow : flows_of(*account)) {
+    const auto& registered = flow->registration->flow();
+    if (registered && registered->listener == event.flow.listener &&
+        registered->remote == event.flow.remote) {
+      call.way = flow->id;
+    }
+  }
   call.state = CallState::Incoming;
   call.announced = true;
   call.path = path;
   call.started = true;
   call.secure = asks_for_sips(request);
   call.origin.address = path.local;
-  call.session->answer_challenges(account->trusts(event.flow.remote.address));
+  const bool trusted = way_of(call).trusts(event.flow.remote.address);
+  call.session->answer_challenges(trusted);
   call.session->incoming(event, dialog_contact_for(call, event.flow), now);
   outputs_.push_back(CreateMedia{call.id});
   remotes_changed_ = true;
@@ -209,9 +220,7 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
   incoming.call = call.id;
   incoming.account = account->id;
   // RFC 3325 §5: an identity is worth what the element that asserts it is.
-  read_caller(request,
-              account->config.trust_asserted_identity && account->trusts(event.flow.remote.address),
-              incoming);
+  read_caller(request, account->config.trust_asserted_identity && trusted, incoming);
   if (replaced != nullptr) {
     // RFC 3891 §3: accepted at once, for the user has taken that call already.
     incoming.replaces = replaced->id;

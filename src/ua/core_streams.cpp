@@ -74,14 +74,14 @@ std::string Core::Impl::dialog_contact_for(const Account& account, const sip::Fl
 }
 
 std::string Core::Impl::dialog_contact_for(const Call& call, const sip::Flow& flow) const {
-  std::string contact = call.hidden(dialog_contact_for(*accounts_.at(call.account), flow));
+  std::string contact = call.hidden(dialog_contact_for(way_of(call), flow));
   return call.secure && flow.transport == sip::Transport::Tls ? as_sips(std::move(contact))
                                                               : contact;
 }
 
 Hop Core::Impl::hop_of(const Call& call) const {
   const sip::Flow& flow = call.session->flow();
-  const Account& account = *accounts_.at(call.account);
+  const Account& account = way_of(call);
   // The other end of a connection that a peer opened is no place to connect to.
   if (is_stream(flow.transport) && !call.outgoing && flow.remote != account.hop().remote) {
     return hop_of(sip::towards(flow, call.session->next_hop()));
@@ -200,6 +200,7 @@ void Core::Impl::on_stream_closed(ListenerId id, const std::string& reason, Time
   }
   const bool was_open = stream->open;
   const bool tentative = stream->tentative;
+  const bool address_lives = !stream->dead && is_present(stream->path);
   const Hop hop = stream->hop;
   const mobility::Path path = stream->path;
   const std::string why = reason.empty() ? "the peer closed it" : reason;
@@ -209,6 +210,7 @@ void Core::Impl::on_stream_closed(ListenerId id, const std::string& reason, Time
     log_.info("ua", std::string(to_string(hop.transport)) + " connection with " +
                         hop.remote.to_string() + " ended: " + why);
     transactions_.on_connection_lost(id, now);
+    if (address_lives) lose_stream(id, why, now);
   } else if (tentative) {
     log_.info("ua",
               "no TCP connection to " + hop.remote.to_string() + " for a large request: " + reason);
@@ -223,8 +225,8 @@ void Core::Impl::on_stream_closed(ListenerId id, const std::string& reason, Time
       if (!state->wants_registration || !state->server || state->hop() != hop) continue;
       if (state->registration->state() != RegistrationState::Unregistered) continue;
       if (leave_server(*state, what, std::nullopt, now)) continue;
-      emit(RegistrationChanged{account, RegistrationState::Failed, 503, what, "",
-                               std::chrono::seconds(0)});
+      tell_registration(
+          *state, {account, RegistrationState::Failed, 503, what, "", std::chrono::seconds(0)});
     }
   }
   touch_users(path);
@@ -236,8 +238,10 @@ void Core::Impl::end_stream(ListenerId id, const std::string& reason, TimePoint 
   if (stream == nullptr) return;
   log_.debug("ua", "closing the connection with " + stream->hop.remote.to_string() + ": " + reason);
   const mobility::Path path = stream->path;
+  const bool address_lives = !stream->dead && is_present(path);
   streams_.close(id);
   transactions_.on_connection_lost(id, now);
+  if (address_lives) lose_stream(id, reason, now);
   touch_users(path);
 }
 

@@ -75,8 +75,9 @@ Result<RequestId> Core::Impl::send_standalone(AccountId account_id, UsageTarget 
   usage.request_id = RequestId{++last_request_};
   usage.draft = std::move(draft);
   usage.draft.target = usage.target.uri;
-  usage.request = std::make_unique<sip::RequestUsage>(
-      context(), owner(OwnerKind::Usage, usage.number), identity_of(account), *account.digest);
+  usage.request =
+      std::make_unique<sip::RequestUsage>(context(), owner(OwnerKind::Usage, usage.number),
+                                          identity_of(best_flow(account)), *account.digest);
   usage.request->answer_challenges(!usage.target.direct ||
                                    account.trusts(usage.target.direct->address));
   usage.unsent = timers_.schedule(now + kUnsentLimit,
@@ -151,6 +152,8 @@ bool Core::Impl::advance_usages(TimePoint now) {
 
 std::optional<sip::Flow> Core::Impl::place_usage(OtherUsage& usage, TimePoint now) {
   Account* account = find_account(usage.account);
+  // A single request takes the flow that lives; what lasts stays with the first.
+  if (account != nullptr && usage.request) account = &best_flow(*account);
   if (account == nullptr || !judge_.has_snapshot()) return std::nullopt;
   const std::optional<Endpoint> hop = usage.target.direct ? usage.target.direct : account->server;
   if (!hop) return std::nullopt;

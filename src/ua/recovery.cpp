@@ -17,7 +17,9 @@ IpChangeStep Recovery::add(IpChangeStep step) {
   return step;
 }
 
-void Recovery::add_registration(AccountId account) { registrations_[account] = {}; }
+void Recovery::add_registration(AccountId account, AccountId shown, std::uint32_t reg_id) {
+  registrations_[account] = {shown, reg_id};
+}
 
 void Recovery::add_call(CallId call, const Endpoint& old_local, const IpAddress& new_local,
                         bool expects_audio) {
@@ -63,7 +65,8 @@ std::optional<IpChangeStep> Recovery::registration_answered(AccountId account, b
   found->second.done = true;
   IpChangeStep step{};
   step.kind = StepKind::ContactUpdated;
-  step.account = account;
+  step.account = found->second.shown;
+  step.reg_id = found->second.reg_id;
   step.started = found->second.sent.value_or(Duration{});
   step.ended = since(now);
   step.ok = ok;

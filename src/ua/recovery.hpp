@@ -32,7 +32,8 @@ class Recovery {
 
   /// The use takes part. A registration waits for its answer; a call for its answer and, if audio
   /// is to come, for hearing it on the new path.
-  void add_registration(AccountId account);
+  /// `account` names it here; the report says `shown` and `reg_id`.
+  void add_registration(AccountId account, AccountId shown, std::uint32_t reg_id);
   void add_call(CallId call, const Endpoint& old_local, const IpAddress& new_local,
                 bool expects_audio);
 
@@ -71,7 +72,9 @@ class Recovery {
 
  private:
   struct RegistrationTask {
-    std::optional<Duration> sent;
+    AccountId shown;
+    std::uint32_t reg_id = 1;
+    std::optional<Duration> sent = {};
     bool done = false;
   };
   struct CallTask {

@@ -46,6 +46,57 @@ TEST(FlowTokenScenario, AnOutgoingCallIsReplacedAndGoesOn) {
                               seconds(2)));
 }
 
+TEST(FlowTokenScenario, AnIncomingCallIsReplacedAndGoesOn) {
+  World world(edge_stage());
+  world.peer_calls();
+  const TimePoint moved = world.now();
+  world.move_to_lte();
+  ASSERT_TRUE(world.run_until([&] { return world.settled() && !world.phone.reports().empty(); },
+                              seconds(5)));
+  EXPECT_EQ(replacing(world, moved), 1U);
+  EXPECT_TRUE(world.confirmed());
+  EXPECT_EQ(world.peer.state(), MockPeer::CallState::Confirmed);
+  world.expect_audio(world.lte_address());
+  EXPECT_LT(*world.phone.reports().back().completed, seconds(1));
+  EXPECT_EQ(world.phone.all<IncomingCall>().size(), 1U);
+  EXPECT_EQ(world.phone.calls().size(), 1U);
+  // Both ways: the caller hangs up where the new dialog is.
+  world.peer.bye();
+  EXPECT_TRUE(
+      world.run_until([&] { return world.phone.ended(world.call_id()).has_value(); }, seconds(2)));
+}
+
+TEST(FlowTokenScenario, AnIncomingCallWhoseCallerCannotBeCalledEndsWithTheReason) {
+  for (const int status : {404, 481, 603}) {
+    World world(edge_stage());
+    world.peer_calls();
+    world.peer.refuse_replaces(status);
+    world.move_to_lte();
+    ASSERT_TRUE(world.run_until([&] { return world.phone.ended(world.call_id()).has_value(); },
+                                seconds(64)));
+    const auto ended = world.phone.ended(world.call_id());
+    EXPECT_TRUE(ended->reason.starts_with("lost on a network change")) << ended->reason;
+  }
+}
+
+TEST(FlowTokenScenario, ARingingCallIsAnsweredFromWhereItHasMovedTo) {
+  World world(edge_stage());
+  world.phone.answer_calls(std::nullopt);
+  world.register_phone();
+  world.peer.call("sip:alice@example.org");
+  ASSERT_TRUE(world.run_until([&] { return !world.phone.calls().empty(); }, seconds(2)));
+  ASSERT_TRUE(world.phone.ring(world.call_id()));
+  world.run_for(milliseconds(200));
+  world.move_to_lte();
+  world.run_for(seconds(1));
+  ASSERT_TRUE(world.phone.answer(world.call_id()));
+  ASSERT_TRUE(world.run_until([&] { return world.peer.state() == MockPeer::CallState::Confirmed; },
+                              seconds(5)));
+  world.run_for(seconds(2));
+  EXPECT_TRUE(world.confirmed());
+  world.expect_audio(world.lte_address());
+}
+
 TEST(FlowTokenScenario, AHiddenCallerStaysHiddenInTheNewDialog) {  // RFC 3323, RFC 3325.
   World world(edge_stage());
   world.register_phone();
