@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A godwit phone and baresip, face to face and through Kamailio, over UDP and TLS: calls both ways,
-hold, an address change, hang up."""
+hold, an address change, transfer, hang up."""
 
 import unittest
 
