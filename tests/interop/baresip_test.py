@@ -80,6 +80,11 @@ ctrl_tcp_listen {self.host}:4444
         text = json.dumps({"command": command, "params": parameters, "token": command}).encode()
         self.control.sendall(b"%d:%s," % (len(text), text))
 
+    def keys(self):
+        """Pressed by the other side; baresip tells the release too."""
+        return [event["param"] for event in self.control_events
+                if event.get("type") == "CALL_DTMF_START"]
+
     def wait_for_control(self, kind):
         return self.wait_until(
             lambda: next((e for e in self.control_events if e.get("type") == kind), None), kind)
@@ -124,6 +129,26 @@ class BaresipTest(unittest.TestCase):
         phone.wait_for_event("call_media", held_by_peer=False)
         phone.hears()
         peer.order("hangup")
+        phone.wait_for_event("call_state", state="ended")
+
+    def test_digits_both_ways(self):
+        peer = Baresip(self, "baresip")
+        phone = self.phone("--source", "tone")
+        phone.command(f"call {peer.uri}")
+        phone.wait_for_event("call_state", state="confirmed")
+        phone.hears()
+        phone.command("dtmf 15#0")
+        self.assertTrue(phone.wait_for_event("dtmf_result")["ok"])
+        pressed = peer.wait_until(
+            lambda: (keys := peer.keys()) and len(keys) >= 4 and keys, "four digits at baresip")
+        self.assertEqual("".join(pressed), "15#0")
+        phone.command("ip-change")
+        phone.wait_for_event("ip_change_completed")
+        for digit in "42":
+            phone.mark()
+            peer.order("sndcode", digit)
+            self.assertEqual(phone.wait_for_event("dtmf", digit=digit)["method"], "rtp")
+        phone.command("hangup")
         phone.wait_for_event("call_state", state="ended")
 
     def test_our_ip_change_is_followed(self):
