@@ -463,6 +463,7 @@ class Core::Impl {
   std::string dialog_contact_for(const Account& account, const sip::Flow& flow) const;
   /// As the call's user wants to be seen.
   std::string dialog_contact_for(const Call& call, const sip::Flow& flow) const;
+  std::string dialog_contact_for(const OtherUsage& usage, const sip::Flow& flow) const;
   /// Where the requests of a call's dialog go.
   Hop hop_of(const Call& call) const;
   /// Nothing can leave on it any more, and nothing can take its place: its address is gone.

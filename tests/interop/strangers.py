@@ -98,6 +98,11 @@ ctrl_tcp_listen {self.host}:4444
         text = json.dumps({"command": command, "params": parameters, "token": command}).encode()
         self.control.sendall(b"%d:%s," % (len(text), text))
 
+    def keys(self):
+        """Pressed by the other side; baresip tells the release too."""
+        return [event["param"] for event in self.control_events
+                if event.get("type") == "CALL_DTMF_START"]
+
     def wait_for_control(self, kind):
         return self.wait_until(
             lambda: next((e for e in self.control_events if e.get("type") == kind), None), kind)
