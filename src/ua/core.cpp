@@ -265,6 +265,7 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
           case CallTimer::Unreachable: on_unreachable_timer(*call, now); break;
           case CallTimer::Substitute: on_substitute_timer(*call, now); break;
           case CallTimer::FlowLost: on_flow_lost_timer(*call, now); break;
+          case CallTimer::ByeUnanswered: on_bye_timer(*call, now); break;
         }
         touch(call->id);
       }
