@@ -195,6 +195,9 @@ void MiniServer::handle(const Arrival& arrival, std::string bytes, bool fresh) {
     via = with_parameter(via, "received", arrival.remote.address.to_string());
   }
   if (rport || stream) via = with_parameter(via, "rport", std::to_string(arrival.remote.port));
+  if (config_.keep != 0 && message->method == "REGISTER" && parameter(via, "keep")) {
+    via = with_parameter(via, "keep", std::to_string(config_.keep));
+  }
   message->set_first_value("Via", via);
 
   if (!has_mandatory_headers(*message)) {

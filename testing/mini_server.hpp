@@ -83,6 +83,7 @@ struct MiniServerConfig {
   bool refuse_push = false;
   std::vector<std::string> service_route;  ///< RFC 3608, each as "<sip:…;lr>".
   std::chrono::seconds flow_timer{0};      ///< RFC 5626 §4.4; 0: none.
+  unsigned keep = 0;  ///< RFC 6223: what it answers to `keep` in a REGISTER's Via, in seconds.
   /// Record-routes as an RFC 5626 edge proxy: with a token for the flow to the registered side,
   /// which is where a request with that Route goes unless it came from there.
   bool flow_tokens = false;

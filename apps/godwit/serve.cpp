@@ -10,6 +10,7 @@
 #include "commands.hpp"
 #include "io/thread.hpp"
 #include "line_input.hpp"
+#include "testing/mini_server_streams.hpp"
 
 namespace godwit::app {
 namespace {
