@@ -130,6 +130,15 @@ bool StreamSocket::multipath() const {
          (info.mptcpi_flags & MPTCP_INFO_FLAG_FALLBACK) == 0;
 }
 
+unsigned StreamSocket::further_paths() const {
+  mptcp_info info{};
+  socklen_t length = sizeof info;
+  if (!asked_multipath_ || ::getsockopt(fd_.get(), kLevelMptcp, MPTCP_INFO, &info, &length) != 0) {
+    return 0;
+  }
+  return info.mptcpi_subflows;
+}
+
 Result<std::size_t> StreamSocket::write(Bytes bytes) {
   for (;;) {
     const ssize_t sent = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);

@@ -55,6 +55,8 @@ class StreamSocket {
   Result<bool> connected();
   /// True once both sides speak MPTCP on this connection; false after a fall back to TCP.
   bool multipath() const;
+  /// With MPTCP: how many paths it has besides the first, as the kernel counts them now.
+  unsigned further_paths() const;
 
   /// How many bytes the kernel took: 0 … all.
   Result<std::size_t> write(Bytes bytes);

@@ -107,7 +107,7 @@ void CoreDriver::update_network(NetworkSnapshot snapshot) {
       return;
     }
     network_.reset();  // From now on the application knows better than the one look at the start.
-    give([&](TimePoint now) { core_.on_network(std::move(snapshot), now); });
+    give([&](TimePoint now) { give_network(std::move(snapshot), now); });
   });
 }
 
@@ -402,8 +402,13 @@ void CoreDriver::read_network(TimePoint now) {
     log_.warn(kComponent, "the network's state cannot be read now: " + snapshot.error().detail);
     return;
   }
-  auto input = [&](TimePoint then) { core_.on_network(std::move(*snapshot), then); };
+  auto input = [&](TimePoint then) { give_network(std::move(*snapshot), then); };
   enter(input, now);
+}
+
+void CoreDriver::give_network(NetworkSnapshot snapshot, TimePoint now) {
+  for (const auto& [stream, others] : streams_.multipath()) core_.on_stream_paths(stream, others);
+  core_.on_network(std::move(snapshot), now);
 }
 
 void CoreDriver::arm_timer() {

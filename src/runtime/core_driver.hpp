@@ -119,6 +119,7 @@ class CoreDriver {
   void on_timer();
   void note_suspend(TimePoint now);
   void read_network(TimePoint now);
+  void give_network(NetworkSnapshot snapshot, TimePoint now);
   void arm_timer();
   void trace(std::string_view direction, const Endpoint& local, const Endpoint& remote,
              std::string_view bytes);

@@ -297,6 +297,17 @@ void StreamTable::admit(StrangerId stranger, ListenerId stream) {
 
 void StreamTable::refuse(StrangerId stranger) { strangers_.erase(stranger); }
 
+std::vector<std::pair<ListenerId, bool>> StreamTable::multipath() const {
+  std::vector<std::pair<ListenerId, bool>> found;
+  for (const auto& [id, connection] : connections_) {
+    const io::StreamSocket& socket = connection->stream.socket();
+    if (connection->stream.open() && socket.multipath()) {
+      found.emplace_back(id, socket.further_paths() > 0);
+    }
+  }
+  return found;
+}
+
 std::optional<StreamReport> StreamTable::next_report() {
   if (reports_.empty()) return std::nullopt;
   StreamReport report = std::move(reports_.front());

@@ -13,7 +13,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "base/log.hpp"
 #include "io/event_loop.hpp"
@@ -84,6 +86,9 @@ class StreamTable {
   /// The stranger is a connection of the core from now on.
   void admit(StrangerId stranger, ListenerId stream);
   void refuse(StrangerId stranger);
+
+  /// Each open connection that is multipath, and whether it has more paths than the first.
+  std::vector<std::pair<ListenerId, bool>> multipath() const;
 
   std::optional<StreamReport> next_report();
   std::optional<TimePoint> next_deadline() const;

@@ -98,6 +98,9 @@ class Core {
   void on_stream_data(ListenerId stream, std::string bytes, TimePoint now);
   /// It is closed, or was not opened. `reason` is a sentence for people; empty: the peer closed it.
   void on_stream_closed(ListenerId stream, std::string reason, TimePoint now);
+  /// Whether an open multipath connection has a path besides the one that it began on; to be told
+  /// before a snapshot, for one that has none dies with its address.
+  void on_stream_paths(ListenerId stream, bool others);
 
   std::optional<TimePoint> next_timeout();
   std::optional<Output> poll_output();

@@ -145,6 +145,10 @@ std::optional<ListenerId> Core::accept_stream(ListenerId listener, StreamInfo in
 void Core::on_stream_data(ListenerId stream, std::string bytes, TimePoint now) {
   impl_->on_stream_data(stream, bytes, now);
 }
+void Core::on_stream_paths(ListenerId stream, bool others) {
+  impl_->on_stream_paths(stream, others);
+}
+
 void Core::on_stream_closed(ListenerId stream, std::string reason, TimePoint now) {
   impl_->on_stream_closed(stream, reason, now);
 }

@@ -107,6 +107,7 @@ class Core::Impl {
                                           const Endpoint& remote, TimePoint now);
   void on_stream_data(ListenerId id, const std::string& bytes, TimePoint now);
   void on_stream_closed(ListenerId id, const std::string& reason, TimePoint now);
+  void on_stream_paths(ListenerId id, bool others) { streams_.on_paths(id, others); }
   std::optional<TimePoint> next_timeout();
   std::optional<Output> poll_output();
   Counters counters() const;

@@ -335,6 +335,14 @@ void Core::Impl::on_stream_timeouts(TimePoint now) {
                             " does not answer pings any more");
         end_stream(due->stream, "no pong", now);
         break;
+      case Streams::Due::What::NoProof:
+        log_.info("ua", "the connection with " + stream->hop.remote.to_string() +
+                            " has no other way than the network that went");
+        streams_.mark_dead(due->stream);
+        dead_listeners_.push_back(due->stream);
+        // All that went by it is said again over a new one.
+        if (judge_.has_snapshot()) judge_.force(now);
+        break;
     }
   }
 }

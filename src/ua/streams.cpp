@@ -35,6 +35,8 @@ ListenerId Streams::ensure(const mobility::Path& path, const Hop& hop, Generatio
       stream.path = path;
       stream.info.local.address = path.local;
       stream.generation = generation;
+      stream.proof_due = now + kProofDeadline;
+      arm(stream);
       return id;
     }
     if (!(stream.path == path)) continue;
@@ -151,6 +153,7 @@ Streams::Received Streams::on_data(ListenerId id, const std::string& bytes, Time
   if (found == streams_.end() || !found->second.open) return received;
   Stream& stream = found->second;
   stream.last_traffic = now;
+  stream.proof_due.reset();
   stream.framer.append(bytes);
   for (;;) {
     auto next = stream.framer.next();
@@ -224,7 +227,7 @@ std::vector<ListenerId> Streams::mark_dead(const NetworkSnapshot& snapshot) {
     if (stream.dead || stream.migrates || stream.path.local.is_loopback()) continue;
     const NetworkInterface* owner = snapshot.owner_of(stream.path.local);
     if (owner != nullptr && owner->index == stream.path.interface_index) continue;
-    if (stream.open && stream.info.multipath && !stream.accepted_by) {
+    if (stream.open && stream.info.multipath && !stream.alone && !stream.accepted_by) {
       stream.migrates = true;
       continue;
     }
@@ -233,6 +236,16 @@ std::vector<ListenerId> Streams::mark_dead(const NetworkSnapshot& snapshot) {
   }
   std::sort(dead.begin(), dead.end());
   return dead;
+}
+
+void Streams::mark_dead(ListenerId id) {
+  const auto found = streams_.find(id);
+  if (found != streams_.end()) found->second.dead = true;
+}
+
+void Streams::on_paths(ListenerId id, bool others) {
+  const auto found = streams_.find(id);
+  if (found != streams_.end()) found->second.alone = !others;
 }
 
 void Streams::forget_failures() {
@@ -250,7 +263,7 @@ std::vector<ListenerId> Streams::all() const {
 
 void Streams::arm(Stream& stream) {
   TimePoint at = stream.failed ? stream.retry_at + kIdle : stream.last_traffic + kIdle;
-  for (const auto& other : {stream.give_up_at, stream.ping_at, stream.pong_due}) {
+  for (const auto& other : {stream.give_up_at, stream.ping_at, stream.pong_due, stream.proof_due}) {
     if (other && !stream.failed) at = std::min(at, *other);
   }
   if (stream.timer) timers_.cancel(stream.timer);
@@ -267,6 +280,10 @@ std::optional<Streams::Due> Streams::pop_due(TimePoint now) {
     }
     if (stream.give_up_at && *stream.give_up_at <= now) {
       return Due{stream.open ? Due::What::Unfinished : Due::What::Unopened, *id};
+    }
+    if (stream.proof_due && *stream.proof_due <= now) {
+      stream.proof_due.reset();
+      if (!stream.dead) return Due{Due::What::NoProof, *id};
     }
     if (stream.pong_due && *stream.pong_due <= now) {
       stream.pong_due.reset();

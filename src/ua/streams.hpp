@@ -54,6 +54,8 @@ struct Stream {
   /// Multipath, and the address that it was opened from is gone: takes the place of a connection
   /// on the path that its uses move to.
   bool migrates = false;
+  /// Multipath, but without another path just now: dies with its address after all.
+  bool alone = false;
 
   // Only Streams looks at these.
   wire::StreamFramer framer = {};
@@ -66,6 +68,7 @@ struct Stream {
   std::optional<TimePoint> ping_at = {};
   Duration ping_interval = {};  ///< 0: as the settings say.
   std::optional<TimePoint> pong_due = {};
+  std::optional<TimePoint> proof_due = {};  ///< Has migrated; something must come by then.
   TimerId timer = {};
 };
 
@@ -86,6 +89,9 @@ class Streams {
   static constexpr Duration kIdle = std::chrono::seconds(120);
   /// RFC 5626 §4.4.1.
   static constexpr Duration kPongDeadline = std::chrono::seconds(10);
+  /// For the first bytes over a multipath connection whose address has gone. Linux finds out by
+  /// its retransmission timer, after some 200 ms and a round trip, that a path is of no more use.
+  static constexpr Duration kProofDeadline = std::chrono::seconds(1);
   /// Between two attempts to open the same connection: doubled from the first to the second.
   static constexpr Duration kFirstRetry = std::chrono::seconds(2);
   static constexpr Duration kLastRetry = std::chrono::seconds(64);
@@ -128,6 +134,9 @@ class Streams {
   /// An open one is forgotten; one that was being opened has failed.
   void on_closed(ListenerId id, const std::string& reason, TimePoint now);
 
+  /// Of a multipath one: whether it has a path besides the one that it began on.
+  void on_paths(ListenerId id, bool others);
+
   /// Tells the driver to close it, and forgets it.
   void close(ListenerId id);
   /// It has a use: its idle time begins anew.
@@ -137,6 +146,7 @@ class Streams {
 
   /// Marks those whose address `snapshot` no longer has; returns the newly dead.
   std::vector<ListenerId> mark_dead(const NetworkSnapshot& snapshot);
+  void mark_dead(ListenerId id);
   /// The network has changed: ensure() tries again at once.
   void forget_failures();
   std::vector<ListenerId> all() const;
@@ -147,6 +157,7 @@ class Streams {
       Unopened,    ///< The driver said nothing in time.
       Unfinished,  ///< A message was not finished in time, or none ever came.
       NoPong,      ///< RFC 5626 §4.4.1: the flow has failed.
+      NoProof,     ///< Its network went, and no other one carries it.
     } what;
     ListenerId stream;
   };

@@ -202,6 +202,36 @@ TEST_F(StreamsTest, ADriverThatForgetsItsDeadlineIsReminded) {
   EXPECT_EQ(due->what, Streams::Due::What::Unopened);
 }
 
+TEST_F(StreamsTest, AMultipathOneWithoutAnotherPathDiesWithItsAddress) {
+  const ListenerId multi = ensure();
+  StreamInfo able = info();
+  able.multipath = true;
+  streams_.on_opened(multi, able, now_);
+  streams_.on_paths(multi, false);
+  EXPECT_EQ(streams_.mark_dead(NetworkSnapshot{}), std::vector<ListenerId>{multi});
+  EXPECT_FALSE(streams_.flow(multi));
+}
+
+TEST_F(StreamsTest, AMultipathOneThatMigratedMustSoonBeHeardOf) {
+  for (const bool heard : {true, false}) {
+    const char* name = heard ? "a" : "b";
+    const ListenerId multi = ensure(hop(sip::Transport::Tls, name));
+    StreamInfo able = info();
+    able.multipath = true;
+    streams_.on_opened(multi, able, now_);
+    streams_.on_paths(multi, true);
+    EXPECT_TRUE(streams_.mark_dead(NetworkSnapshot{}).empty());
+    ASSERT_EQ(streams_.ensure(path("192.0.2.2"), hop(sip::Transport::Tls, name), {}, now_), multi);
+    if (heard) streams_.on_data(multi, "\r\n", now_);
+    const auto due = due_at(Streams::kProofDeadline);
+    ASSERT_EQ(due.has_value(), !heard);
+    if (due) {
+      EXPECT_EQ(due->what, Streams::Due::What::NoProof);
+    }
+    streams_.close(multi);
+  }
+}
+
 TEST_F(StreamsTest, DiesWithItsAddressUnlessItHasMore) {
   const ListenerId plain = opened();
   const ListenerId multi = ensure(hop(sip::Transport::Tls, "x"));

@@ -133,6 +133,19 @@ class MptcpTest(unittest.TestCase):
     def test_a_tls_connection_outlives_its_network(self):
         self.exercise("tls")
 
+    def test_a_connection_that_no_other_network_carries_is_replaced_at_once(self):
+        """As with most systems: both ends have Multipath TCP, and nobody has set up endpoints."""
+        ip("mptcp", "endpoint", "flush", inside=self.mobile.holder.pid)
+        self.phones("tcp")
+        before = self.multipath()
+        self.assertEqual(len(before), 1)
+        self.connect(self.alice, self.bob, "bob")
+        self.leave_wifi()
+        new = [end for end in self.multipath() if end not in before]
+        self.assertEqual([end.rpartition(":")[0] for end in new], [self.mobile.address("lte")])
+        self.assertEqual(len(self.alice.events("ip_change_detected")), 1)
+        self.hang_up(self.bob, self.alice)
+
     def test_without_multipath_there_is_a_new_connection(self):
         self.phones("tcp", "--mptcp", "off")
         before = self.connections("--tcp")

@@ -447,5 +447,48 @@ TEST(StreamScenario, AMultipathConnectionOutlivesTheAddress) {
   EXPECT_TRUE(world.peer.state() == MockPeer::CallState::Ended);
 }
 
+TEST(StreamScenario, AMultipathConnectionWithoutAnotherPathIsReplacedAtOnce) {
+  Stage stage = tcp();
+  stage.multipath = true;
+  World world(stage);
+  world.call_peer();
+  world.phone.command([&](ua::Core& core, TimePoint) {
+    for (std::uint32_t id = 1; id < 100; ++id) core.on_stream_paths(ua::ListenerId(id), false);
+  });
+  const TimePoint changed = world.now();
+  world.move_to_lte();
+  ASSERT_TRUE(world.run_until([&] { return !world.phone.reports().empty(); }, seconds(10)));
+  EXPECT_EQ(world.server.accepted_streams(), 2U);
+  EXPECT_TRUE(world.confirmed());
+  world.expect_audio(world.lte_address());
+  const auto registers = world.sent_sip("REGISTER", changed);
+  ASSERT_EQ(registers.size(), 1U);
+  EXPECT_LE(registers[0].at - changed, stage.rtt + milliseconds(10) + kMachine)
+      << "after one handshake";
+}
+
+TEST(StreamScenario, AMultipathConnectionThatIsNotHeardOfIsReplacedAndTheCallMoves) {
+  Stage stage = tcp();
+  stage.multipath = true;
+  World world(stage);
+  world.call_peer();
+  // As if no other path carried it: nobody hears what the phone says first.
+  for (const char* method : {"REGISTER", "INVITE", "ACK"}) {
+    Misbehaviour lost;
+    lost.kind = Misbehaviour::Kind::Ignore;
+    lost.method = method;
+    world.server->misbehave(lost);
+  }
+  world.move_to_lte();
+  ASSERT_TRUE(world.run_until([&] { return world.phone.reports().size() >= 2; }, seconds(10)));
+  EXPECT_TRUE(world.phone.reports().front().superseded);
+  EXPECT_EQ(world.server.accepted_streams(), 2U);
+  EXPECT_TRUE(world.confirmed());
+  world.expect_audio(world.lte_address());
+  ASSERT_TRUE(world.phone.hang_up(world.call_id()));
+  world.run_for(seconds(2));
+  EXPECT_TRUE(world.peer.state() == MockPeer::CallState::Ended);
+}
+
 }  // namespace
 }  // namespace godwit::scenario
