@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "testing/digest_guard.hpp"
+#include "testing/mini_server_streams.hpp"
 #include "testing/sip_text.hpp"
 
 namespace godwit::testing {
@@ -89,6 +90,13 @@ void MiniServer::on_datagram(Endpoint local, Endpoint remote, std::string bytes,
   handle(Arrival{local, remote, now}, std::move(bytes), true);
 }
 
+void MiniServer::on_stream_message(const ServerListener& at, Endpoint remote, std::string bytes,
+                                   TimePoint now) {
+  ++counters_.datagrams;
+  expire(now);
+  handle(Arrival{at.local, remote, now, at.transport}, std::move(bytes), true);
+}
+
 void MiniServer::on_timeout(TimePoint now) {
   expire(now);
   std::vector<Delayed> due;
@@ -99,7 +107,7 @@ void MiniServer::on_timeout(TimePoint now) {
   std::stable_sort(due.begin(), due.end(),
                    [](const Delayed& a, const Delayed& b) { return a.at < b.at; });
   for (Delayed& item : due) {
-    handle(Arrival{item.local, item.remote, now}, std::move(item.bytes), false);
+    handle(Arrival{item.local, item.remote, now, item.transport}, std::move(item.bytes), false);
   }
 }
 
@@ -181,10 +189,15 @@ void MiniServer::handle(const Arrival& arrival, std::string bytes, bool fresh) {
   const bool same = host && IpAddress::parse(host->host) == arrival.remote.address;
   // One that the sender wrote itself would send our answer wherever it likes.
   const bool forged = parameter(via, "received").has_value();
-  if (rport || !same || forged) {
+  // The response to what came on a connection finds it by both.
+  const bool stream = arrival.transport != ServerTransport::Udp;
+  if (rport || !same || forged || stream) {
     via = with_parameter(via, "received", arrival.remote.address.to_string());
   }
-  if (rport) via = with_parameter(via, "rport", std::to_string(arrival.remote.port));
+  if (rport || stream) via = with_parameter(via, "rport", std::to_string(arrival.remote.port));
+  if (config_.keep != 0 && message->method == "REGISTER" && parameter(via, "keep")) {
+    via = with_parameter(via, "keep", std::to_string(config_.keep));
+  }
   message->set_first_value("Via", via);
 
   if (!has_mandatory_headers(*message)) {
@@ -242,7 +255,8 @@ void MiniServer::handle_malformed(const Arrival& arrival, const std::string& byt
     answer.set("To", answer.first("To") + ";tag=" + tag_);
   }
   // The Via is not to be trusted here: the answer goes where the datagram came from.
-  outputs_.push_back(ServerDatagram{arrival.local, arrival.remote, answer.to_string()});
+  outputs_.push_back(
+      ServerDatagram{arrival.local, arrival.remote, answer.to_string(), arrival.transport});
 }
 
 bool MiniServer::misbehaves(const Arrival& arrival, const SipText& request,
@@ -257,8 +271,8 @@ bool MiniServer::misbehaves(const Arrival& arrival, const SipText& request,
     case Misbehaviour::Kind::Ignore: return true;
     case Misbehaviour::Kind::Delay:
       if (delayed_.size() < config_.max_delayed) {
-        delayed_.push_back(
-            Delayed{arrival.now + chosen.delay, arrival.local, arrival.remote, bytes});
+        delayed_.push_back(Delayed{arrival.now + chosen.delay, arrival.local, arrival.remote, bytes,
+                                   arrival.transport});
       }
       return true;
     case Misbehaviour::Kind::Answer: {
@@ -282,8 +296,7 @@ void MiniServer::handle_response(const Arrival& arrival, SipText message) {
   const auto vias = message.values("Via");
   const auto ours = vias.empty() ? std::nullopt : parse_uri("sip:" + sent_by(vias.front()));
   const auto own = ours ? ours->literal() : std::nullopt;
-  const bool to_us =
-      own && std::find(config_.locals.begin(), config_.locals.end(), *own) != config_.locals.end();
+  const bool to_us = own && is_own_end(*own, transport_of_via(vias.front()));
   if (!to_us || vias.size() < 2) {
     ++counters_.stray;
     log_.debug("server", "stray response " + message.start_line());
@@ -294,7 +307,10 @@ void MiniServer::handle_response(const Arrival& arrival, SipText message) {
   const std::string branch = parameter(vias.front(), "branch").value_or("");
   if (const std::size_t dot = branch.rfind('.'); dot != std::string::npos) {
     const auto index = number(std::string_view(branch).substr(dot + 1));
-    if (index && *index < config_.locals.size()) back.local = config_.locals[*index];
+    if (const auto end = index ? end_at(*index) : std::nullopt) {
+      back.local = end->local;
+      back.transport = end->transport;
+    }
   }
   message.remove_first_value("Via");
   ++counters_.forwarded_responses;
@@ -341,7 +357,7 @@ void MiniServer::handle_request(const Arrival& arrival, SipText request) {
   }
   // RFC 5626 §5.3: over the flow of the token, except what came over it.
   if (flow && *flow != arrival.remote) {
-    forward(arrival, std::move(request), *flow);
+    forward(arrival, std::move(request), ServerHop{*flow});
     return;
   }
   route_request(arrival, std::move(request));
@@ -403,7 +419,7 @@ void MiniServer::route_request(const Arrival& arrival, SipText request) {
   const bool follows_invite = request.method == "INVITE" || request.method == "CANCEL" || is_ack;
   if (const auto known = invites_.find(key); follows_invite && known != invites_.end()) {
     request.uri = known->second.uri;
-    forward(arrival, std::move(request), known->second.remote);
+    forward(arrival, std::move(request), known->second.hop);
     return;
   }
   if (request.method == "CANCEL") {
@@ -430,6 +446,7 @@ void MiniServer::route_request(const Arrival& arrival, SipText request) {
   }
 
   std::optional<Endpoint> target;
+  std::optional<ServerHop> hop;
   const auto uri = parse_uri(request.uri);
   if (const auto routes = request.values("Route"); !routes.empty()) {
     if (!in_dialog) {
@@ -437,7 +454,7 @@ void MiniServer::route_request(const Arrival& arrival, SipText request) {
       return;
     }
     const auto route = parse_uri(uri_of(routes.front()));
-    target = route ? route->literal() : std::nullopt;
+    hop = route ? hop_of(*route, !config_.streams.empty()) : std::nullopt;
   } else if (is_own_host(request.uri)) {
     const auto user = users_.find(uri->user);
     const auto live = bindings(uri->user, arrival.now);
@@ -451,6 +468,9 @@ void MiniServer::route_request(const Arrival& arrival, SipText request) {
     const auto contact = parse_uri(request.uri);
     target = contact ? contact->literal() : std::nullopt;
     if (config_.send_to_source || config_.outbound) target = chosen.source;
+    if (target) hop = hop_to(chosen, *target);
+  } else if (in_dialog && !config_.streams.empty() && transport_of(*uri) != ServerTransport::Udp) {
+    hop = hop_of(*uri, true);
   } else if (in_dialog) {
     target = uri->literal();
     // A peer behind a NAT is reached at its hole, which only its registration knows.
@@ -461,15 +481,16 @@ void MiniServer::route_request(const Arrival& arrival, SipText request) {
         if (contact && target && contact->literal() == *target) target = binding.source;
       }
     }
+    if (target) hop = ServerHop{*target};
   } else {
     refuse(403, "Not our domain");  // As above.
     return;
   }
-  if (!target) {
+  if (!hop) {
     refuse(478, "Unresolvable destination");
     return;
   }
-  if (std::find(config_.locals.begin(), config_.locals.end(), *target) != config_.locals.end()) {
+  if (is_own_end(hop->remote, hop->transport)) {
     refuse(482, "Loop Detected");
     return;
   }
@@ -478,20 +499,24 @@ void MiniServer::route_request(const Arrival& arrival, SipText request) {
       refuse(503, "Too many calls");
       return;
     }
-    invites_[key] = InviteTarget{request.uri, *target, arrival.now + kInviteMemory};
+    invites_[key] = InviteTarget{request.uri, *hop, arrival.now + kInviteMemory};
     invite_age_.emplace_back(arrival.now + kInviteMemory, key);
   }
-  forward(arrival, std::move(request), *target);
+  forward(arrival, std::move(request), *hop);
 }
 
-void MiniServer::forward(const Arrival& arrival, SipText request, const Endpoint& target) {
-  const Endpoint* out = local_for(target.address.family());
+void MiniServer::forward(const Arrival& arrival, SipText request, const ServerHop& hop) {
+  const Endpoint& target = hop.remote;
+  const Endpoint* out = local_for(target.address.family(), hop.transport);
   if (out == nullptr) {
-    if (request.method != "ACK") reply(arrival, request, 503, "No socket of that family");
+    if (request.method != "ACK") reply(arrival, request, 503, "No way of that family");
     return;
   }
   // Leave on the socket it came in on where that can reach the target.
-  if (arrival.local.address.family() == target.address.family()) out = &arrival.local;
+  if (arrival.transport == hop.transport &&
+      arrival.local.address.family() == target.address.family()) {
+    out = &arrival.local;
+  }
   const std::string key = transaction_key(request);
   const auto hops = number(request.first("Max-Forwards"));
   request.set("Max-Forwards", std::to_string(hops ? *hops - 1 : kMaxForwards));
@@ -505,31 +530,23 @@ void MiniServer::forward(const Arrival& arrival, SipText request, const Endpoint
       token =
           flow_token(registered_from(arrival.remote, arrival.now, false) ? arrival.remote : target);
     }
-    const auto entry = [&](const Endpoint& local) {
-      std::string uri = "<sip:" + token;
-      if (config_.record_route_host.empty()) {
-        uri += local.address.to_uri_host() + ":" + std::to_string(local.port);
-      } else {
-        uri += config_.record_route_host;
-        if (local.port != 5060) uri += ":" + std::to_string(local.port);
-      }
-      return uri + (token.empty() ? ";lr>" : ";lr;ob>");
-    };
-    // Between families each side must find a hop that it can reach: two entries (RFC 5658 §5.1).
-    if (config_.record_route_host.empty() && !(*out == arrival.local)) {
-      request.prepend("Record-Route", entry(arrival.local));
+    // Between families and transports each side must find a hop that it can reach: two entries
+    // (RFC 5658 §5.1).
+    const bool other_transport = arrival.transport != hop.transport;
+    if (other_transport || (config_.record_route_host.empty() && !(*out == arrival.local))) {
+      request.prepend("Record-Route",
+                      record_route_entry({arrival.local, arrival.transport}, token));
     }
-    request.prepend("Record-Route", entry(*out));
+    request.prepend("Record-Route", record_route_entry({*out, hop.transport}, token));
   }
-  const auto in = std::find(config_.locals.begin(), config_.locals.end(), arrival.local) -
-                  config_.locals.begin();
   // RFC 3261 §16.11: the branch is a function of what the request's retransmissions share, so that
   // CANCEL and the ACK to a failure get the INVITE's.
-  request.prepend("Via", "SIP/2.0/UDP " + out->address.to_uri_host() + ":" +
-                             std::to_string(out->port) + ";branch=z9hG4bK" + hex(fnv1a(key)) + "." +
-                             std::to_string(in));
+  request.prepend("Via", std::string("SIP/2.0/") + via_name(hop.transport) + " " +
+                             out->address.to_uri_host() + ":" + std::to_string(out->port) +
+                             ";branch=z9hG4bK" + hex(fnv1a(key)) + "." +
+                             std::to_string(index_of(arrival.local, arrival.transport)));
   ++counters_.forwarded_requests;
-  outputs_.push_back(ServerDatagram{*out, target, request.to_string()});
+  outputs_.push_back(ServerDatagram{*out, target, request.to_string(), hop.transport});
 }
 
 void MiniServer::handle_register(const Arrival& arrival, const SipText& request) {
@@ -644,6 +661,7 @@ void MiniServer::update_bindings(const Arrival& arrival, const SipText& request,
       binding.cseq = request.cseq_number();
       binding.local = arrival.local;
       binding.source = arrival.remote;
+      binding.transport = arrival.transport;
       binding.registered_at = arrival.now;
       binding.expires_at = arrival.now + seconds;
       updated.insert(updated.begin(), std::move(binding));
@@ -683,19 +701,27 @@ bool MiniServer::is_own_host(const std::string& uri) const {
   const auto parts = parse_uri(uri);
   if (!parts) return false;
   const auto address = IpAddress::parse(parts->host);
-  for (const Endpoint& local : config_.locals) {
+  const auto is_at = [&](const Endpoint& local) {
     // Without a port the host is meant, whatever port we listen on.
-    if (parts->port != 0 && parts->port != local.port) continue;
-    if (address && *address == local.address) return true;
-    if (!address && std::find(config_.domains.begin(), config_.domains.end(), parts->host) !=
-                        config_.domains.end()) {
-      return true;
-    }
-  }
-  return false;
+    if (parts->port != 0 && parts->port != local.port) return false;
+    if (address) return *address == local.address;
+    return std::find(config_.domains.begin(), config_.domains.end(), parts->host) !=
+           config_.domains.end();
+  };
+  return std::any_of(config_.locals.begin(), config_.locals.end(), is_at) ||
+         std::any_of(config_.streams.begin(), config_.streams.end(),
+                     [&](const ServerListener& stream) { return is_at(stream.local); });
 }
 
-const Endpoint* MiniServer::local_for(Family family) const {
+const Endpoint* MiniServer::local_for(Family family, ServerTransport transport) const {
+  if (transport != ServerTransport::Udp) {
+    for (const ServerListener& stream : config_.streams) {
+      if (stream.transport == transport && stream.local.address.family() == family) {
+        return &stream.local;
+      }
+    }
+    return nullptr;
+  }
   for (const Endpoint& local : config_.locals) {
     if (local.address.family() == family) return &local;
   }
@@ -739,6 +765,10 @@ void MiniServer::send_response(const Arrival& arrival, const SipText& response) 
                   sender->port != 0 ? sender->port : std::uint16_t{5060}};
   if (rport && *rport > 0 && *rport <= 65'535) target.port = static_cast<std::uint16_t>(*rport);
   Endpoint local = arrival.local;
+  if (arrival.transport != ServerTransport::Udp) {
+    outputs_.push_back(ServerDatagram{local, target, response.to_string(), arrival.transport});
+    return;
+  }
   if (local.address.family() != target.address.family()) {
     const Endpoint* other = local_for(target.address.family());
     if (other == nullptr) return;

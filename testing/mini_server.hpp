@@ -7,8 +7,9 @@
 //
 // It forwards statelessly (no retransmission of its own, no 100, no forking: the newest binding
 // gets the request), but remembers where each INVITE went, so that a CANCEL and the ACK to a
-// failure follow it although the binding may have moved. Only UDP. One domain: users are told
-// apart by the user part alone.
+// failure follow it although the binding may have moved. Connections are its driver's: it takes
+// their messages one by one and names the way that each of its own goes; who registered over one is
+// reached over it. One domain: users are told apart by the user part alone.
 #pragma once
 
 #include <chrono>
@@ -33,9 +34,26 @@ class DigestGuard;
 
 enum class ServerDigest : std::uint8_t { Md5, Sha256 };
 
+enum class ServerTransport : std::uint8_t { Udp, Tcp, Tls };
+
+/// Where it accepts connections.
+struct ServerListener {
+  Endpoint local;
+  ServerTransport transport = ServerTransport::Tcp;
+};
+
+/// Where a message goes; a stream's remote is the peer's end of the connection, or where to
+/// connect.
+struct ServerHop {
+  Endpoint remote;
+  ServerTransport transport = ServerTransport::Udp;
+  bool operator==(const ServerHop&) const = default;
+};
+
 struct MiniServerConfig {
   /// The sockets it listens on, at least one; the first of a family sends to that family.
   std::vector<Endpoint> locals;
+  std::vector<ServerListener> streams;
   /// Names that mean this server, in Request-URIs and Routes, besides its address literals.
   std::vector<std::string> domains;
 
@@ -65,6 +83,7 @@ struct MiniServerConfig {
   bool refuse_push = false;
   std::vector<std::string> service_route;  ///< RFC 3608, each as "<sip:…;lr>".
   std::chrono::seconds flow_timer{0};      ///< RFC 5626 §4.4; 0: none.
+  unsigned keep = 0;  ///< RFC 6223: what it answers to `keep` in a REGISTER's Via, in seconds.
   /// Record-routes as an RFC 5626 edge proxy: with a token for the flow to the registered side,
   /// which is where a request with that Route goes unless it came from there.
   bool flow_tokens = false;
@@ -90,6 +109,7 @@ struct ServerDatagram {
   Endpoint local;
   Endpoint remote;
   std::string bytes;
+  ServerTransport transport = ServerTransport::Udp;
 };
 
 struct ServerBinding {
@@ -99,6 +119,7 @@ struct ServerBinding {
   std::uint32_t cseq = 0;
   Endpoint local;   ///< Where its REGISTER arrived.
   Endpoint source;  ///< Where from.
+  ServerTransport transport = ServerTransport::Udp;
   TimePoint registered_at;
   std::optional<TimePoint> expires_at;  ///< Absent: permanent (bind()).
 };
@@ -125,6 +146,11 @@ class MiniServer {
 
   /// Give one input, then drain poll_output().
   void on_datagram(Endpoint local, Endpoint remote, std::string bytes, TimePoint now);
+  /// One message of a connection that was accepted at `local`.
+  void on_stream_message(const ServerListener& at, Endpoint remote, std::string bytes,
+                         TimePoint now);
+  /// Whoever registered over the connection cannot be reached any more.
+  void on_stream_closed(const ServerHop& connection);
   void on_timeout(TimePoint now);
   std::optional<TimePoint> next_timeout() const;
   std::optional<ServerDatagram> poll_output();
@@ -149,10 +175,11 @@ class MiniServer {
     Endpoint local;
     Endpoint remote;
     TimePoint now;
+    ServerTransport transport = ServerTransport::Udp;
   };
   struct InviteTarget {
     std::string uri;
-    Endpoint remote;
+    ServerHop hop;
     TimePoint forget_at;
   };
   struct User {
@@ -163,6 +190,7 @@ class MiniServer {
     Endpoint local;
     Endpoint remote;
     std::string bytes;
+    ServerTransport transport = ServerTransport::Udp;
   };
 
   void handle(const Arrival& arrival, std::string bytes, bool fresh);
@@ -172,7 +200,7 @@ class MiniServer {
   void handle_register(const Arrival& arrival, const SipText& request);
   void handle_own_request(const Arrival& arrival, const SipText& request);
   void route_request(const Arrival& arrival, SipText request);
-  void forward(const Arrival& arrival, SipText request, const Endpoint& target);
+  void forward(const Arrival& arrival, SipText request, const ServerHop& target);
 
   bool misbehaves(const Arrival& arrival, const SipText& request, const std::string& bytes);
   /// True if the request carried good credentials; otherwise a challenge has been sent.
@@ -187,7 +215,13 @@ class MiniServer {
   std::string flow_token(const Endpoint& flow);
   std::optional<Endpoint> flow_of(const std::string& route) const;
   bool is_own_host(const std::string& uri) const;
-  const Endpoint* local_for(Family family) const;
+  const Endpoint* local_for(Family family, ServerTransport transport = ServerTransport::Udp) const;
+  /// All its ends in one row, as Via's branch counts them: UDP first.
+  std::size_t index_of(const Endpoint& local, ServerTransport transport) const;
+  std::optional<ServerListener> end_at(std::uint64_t index) const;
+  bool is_own_end(const Endpoint& endpoint, ServerTransport transport) const;
+  ServerHop hop_to(const ServerBinding& binding, const Endpoint& contact) const;
+  std::string record_route_entry(const ServerListener& end, const std::string& token) const;
   bool registered_from(const Endpoint& source, TimePoint now, bool permanent = true) const;
   void expire(TimePoint now);
   /// Makes room among the users: those without a live binding go.

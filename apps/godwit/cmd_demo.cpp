@@ -21,7 +21,7 @@ namespace {
 
 struct DemoFlags {
   lab::ScenarioOptions scenario;
-  std::string server;
+  std::string server = "embedded";
   std::string transport = "udp";
   int family = 4;
   bool json = false;
@@ -92,14 +92,6 @@ int run_degraded(const DemoFlags& flags, const std::string& why) {
 int run_demo(DemoFlags flags) {
   flags.scenario.family = flags.family == 6 ? Family::V6 : Family::V4;
   flags.scenario.signalling = signalling_of(flags.transport);
-  const bool streams = flags.scenario.signalling != lab::Signalling::Udp;
-  if (flags.server.empty()) flags.server = streams ? "kamailio" : "embedded";
-  if (streams && flags.server == "embedded") {
-    return usage_error("demo",
-                       fmt::format("--transport {}: the embedded server knows UDP only; say "
-                                   "--server kamailio",
-                                   flags.transport));
-  }
   flags.scenario.server =
       flags.server == "kamailio" ? lab::ServerKind::Kamailio : lab::ServerKind::Embedded;
   lab::Ticker ticker(flags.json ? stderr : stdout);
@@ -131,7 +123,7 @@ void add_demo_command(CLI::App& app, int* status) {
   auto flags = std::make_shared<DemoFlags>();
   command->add_option("--server", flags->server, "Registrar and proxy: godwit serve, or Kamailio")
       ->check(CLI::IsMember({"embedded", "kamailio"}))
-      ->option_text("embedded|kamailio [embedded, for tcp and tls kamailio]");
+      ->option_text("embedded|kamailio [embedded]");
   command->add_option("--transport", flags->transport, "What the phone speaks to its server")
       ->check(CLI::IsMember({"udp", "tcp", "tls"}))
       ->option_text("udp|tcp|tls [udp]");

@@ -70,11 +70,6 @@ int run_lab(const LabFlags& flags) {
         options.server =
             server == "kamailio" ? lab::ServerKind::Kamailio : lab::ServerKind::Embedded;
         options.family = family == 6 ? Family::V6 : Family::V4;
-        // The embedded server knows UDP only; for the others there is Kamailio.
-        if (options.signalling != lab::Signalling::Udp &&
-            options.server == lab::ServerKind::Embedded) {
-          continue;
-        }
         if (run_one(options, flags) != kExitOk) status = kExitFailed;
       }
     }
@@ -95,9 +90,7 @@ void add_lab_command(CLI::App& app, int* status) {
   command->add_option("--family", flags->families, "Only these address families")
       ->check(CLI::IsMember({4, 6}))
       ->option_text("4|6 [both]");
-  command
-      ->add_option("--transport", flags->transports,
-                   "What the phone speaks to its server; tcp and tls with Kamailio only")
+  command->add_option("--transport", flags->transports, "What the phone speaks to its server")
       ->check(CLI::IsMember({"udp", "tcp", "tls"}))
       ->option_text("udp|tcp|tls [udp]");
   command->add_option("--moves", flags->common.moves, "Moves per scenario, 1 to 1000")

@@ -426,6 +426,10 @@ Result<PhoneSettings> PhoneFlags::take() {
   if (auto taken = table_.take_flags(); !taken) return tl::unexpected(taken.error());
   if (auto taken = take_password(); !taken) return tl::unexpected(taken.error());
   if (auto good = check_transport(); !good) return tl::unexpected(good.error());
+  if (const auto limit = settings_.agent.media.timeout.count(); limit > 0 && limit < 5) {
+    return fail(ErrorCode::InvalidArgument,
+                fmt::format("--media-timeout must be 0 or from 5 to 3600, not {}", limit));
+  }
   if (settings_.account.aor.empty()) {
     return fail(ErrorCode::InvalidArgument,
                 "--account is needed, e.g. --account sip:alice@192.0.2.1");

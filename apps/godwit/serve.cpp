@@ -3,12 +3,14 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/json_writer.hpp"
 #include "commands.hpp"
 #include "io/thread.hpp"
 #include "line_input.hpp"
+#include "testing/mini_server_streams.hpp"
 
 namespace godwit::app {
 namespace {
@@ -23,7 +25,8 @@ constexpr Duration kPartiesEnd = std::chrono::seconds(1);
 
 }  // namespace
 
-Result<std::unique_ptr<ServerLoop>> ServerLoop::start(testing::MiniServerConfig config, Log& log,
+Result<std::unique_ptr<ServerLoop>> ServerLoop::start(testing::MiniServerConfig config,
+                                                      const TlsConfig& tls, Log& log,
                                                       Handler handler) {
   io::UdpOptions options;
   options.receive_buffer = kReceiveBuffer;
@@ -34,16 +37,26 @@ Result<std::unique_ptr<ServerLoop>> ServerLoop::start(testing::MiniServerConfig 
     local = socket->local();
     sockets.push_back(std::move(*socket));
   }
+  std::vector<StreamEnd> ends;
+  for (testing::ServerListener& listener : config.streams) {
+    auto end = StreamEnd::open(listener, tls);
+    if (!end) return tl::unexpected(end.error());
+    listener.local = end->socket.local();
+    ends.push_back(std::move(*end));
+  }
   auto timer = io::DeadlineTimer::open();
   if (!timer) return tl::unexpected(timer.error());
   std::unique_ptr<ServerLoop> server(new ServerLoop(std::move(config), std::move(sockets),
-                                                    std::move(*timer), log, std::move(handler)));
+                                                    std::move(ends), std::move(*timer), log,
+                                                    std::move(handler)));
   return server;
 }
 
 ServerLoop::ServerLoop(testing::MiniServerConfig config, std::vector<io::UdpSocket> sockets,
-                       io::DeadlineTimer timer, Log& log, Handler handler)
+                       std::vector<StreamEnd> ends, io::DeadlineTimer timer, Log& log,
+                       Handler handler)
     : locals_(config.locals),
+      stream_ends_(config.streams),
       handler_(std::move(handler)),
       buffers_(kBatch, kDatagramSize),
       timer_(std::move(timer)),
@@ -56,8 +69,19 @@ ServerLoop::ServerLoop(testing::MiniServerConfig config, std::vector<io::UdpSock
     watches_.push_back(
         loop_.watch(socket.descriptor(), [this, &socket = socket] { on_readable(socket); }));
   }
+  ServeStreams::Handler on_streams;
+  on_streams.on_message = [this](const testing::ServerListener& at, const Endpoint& from,
+                                 std::string bytes) {
+    on_stream_message(at, from, std::move(bytes));
+  };
+  on_streams.on_closed = [this](const testing::ServerHop& connection) {
+    server_.on_stream_closed(connection);
+  };
+  on_streams.on_settled = [this] { settle(); };
+  streams_ = std::make_unique<ServeStreams>(loop_, log, std::move(ends), std::move(on_streams));
   watches_.push_back(loop_.watch(timer_.descriptor(), [this] {
     timer_.acknowledge();
+    streams_->on_deadline(io::now());
     server_.on_timeout(io::now());
     settle();
   }));
@@ -79,7 +103,8 @@ testing::ServerCounters ServerLoop::stop() {
 
 void ServerLoop::on_readable(io::UdpSocket& socket) {
   socket.receive(buffers_, kPerWakeUp, [&](const io::Datagram& datagram) {
-    trace(socket, false, datagram.remote, as_text(datagram.bytes));
+    trace({socket.local(), testing::ServerTransport::Udp}, false, datagram.remote,
+          as_text(datagram.bytes));
     const testing::ServerCounters before = server_.counters();
     server_.on_datagram(socket.local(), datagram.remote, std::string(as_text(datagram.bytes)),
                         io::now());
@@ -90,26 +115,42 @@ void ServerLoop::on_readable(io::UdpSocket& socket) {
   (void)socket.take_errors();
 }
 
+void ServerLoop::on_stream_message(const testing::ServerListener& at, const Endpoint& from,
+                                   std::string bytes) {
+  trace(at, false, from, bytes);
+  const testing::ServerCounters before = server_.counters();
+  server_.on_stream_message(at, from, std::move(bytes), io::now());
+  settle();
+  if (handler_.on_datagram) handler_.on_datagram(from, before, server_.counters());
+}
+
 void ServerLoop::settle() {
   while (const auto datagram = server_.poll_output()) {
+    trace({datagram->local, datagram->transport}, true, datagram->remote, datagram->bytes);
+    if (datagram->transport != testing::ServerTransport::Udp) {
+      streams_->send({datagram->remote, datagram->transport}, datagram->local, datagram->bytes);
+      continue;
+    }
     const auto found = sockets_.find(datagram->local);
     if (found == sockets_.end()) continue;
-    trace(found->second, true, datagram->remote, datagram->bytes);
     // What cannot be sent is lost, as on any network; the sender repeats it.
     (void)found->second.send(datagram->remote, as_bytes(datagram->bytes));
   }
-  timer_.arm(server_.next_timeout());
+  auto next = server_.next_timeout();
+  if (const auto deadline = streams_->next_deadline())
+    next = next ? std::min(*next, *deadline) : *deadline;
+  timer_.arm(next);
 }
 
-void ServerLoop::trace(const io::UdpSocket& socket, bool outgoing, const Endpoint& remote,
+void ServerLoop::trace(const testing::ServerListener& at, bool outgoing, const Endpoint& remote,
                        std::string_view bytes) {
   const TraceConfig& config = handler_.trace;
   if (!config.sink || config.level == TraceLevel::Off) return;
   TraceRecord record;
   record.at = io::now();
   record.outgoing = outgoing;
-  record.transport = "UDP";
-  record.local = socket.local();
+  record.transport = testing::via_name(at.transport);
+  record.local = at.local;
   record.remote = remote;
   record.size = bytes.size();
   record.text = trace_text(bytes, config);
@@ -129,6 +170,15 @@ int Serve::run() {
   LineInput input(false);  // Blocks the signals before there are threads.
   testing::MiniServerConfig config;
   config.locals = settings_.listen;
+  for (const Endpoint& local : settings_.listen_tcp) {
+    config.streams.push_back({local, testing::ServerTransport::Tcp});
+  }
+  for (const Endpoint& local : settings_.listen_tls) {
+    config.streams.push_back({local, testing::ServerTransport::Tls});
+  }
+  TlsConfig tls;
+  tls.certificate = settings_.tls_certificate;
+  tls.private_key = settings_.tls_key;
   config.domains = settings_.domains;
   config.users = settings_.users;
   config.challenge_invites = settings_.challenge_calls;
@@ -148,7 +198,7 @@ int Serve::run() {
     tell_datagram(from, before, after);
   };
   handler.trace = trace_;
-  auto server = ServerLoop::start(std::move(config), log_, std::move(handler));
+  auto server = ServerLoop::start(std::move(config), tls, log_, std::move(handler));
   if (!server) {
     fmt::print(stderr, "godwit serve: {}\n", server.error().detail);
     return kExitFailed;
@@ -242,6 +292,12 @@ void Serve::tell_ready() {
   for (const Endpoint& local : server_->locals()) {
     json.value(local.to_string());
     words += " " + local.to_string();
+  }
+  for (const testing::ServerListener& end : server_->streams()) {
+    const std::string text = end.local.to_string() +
+                             (end.transport == testing::ServerTransport::Tls ? " (TLS)" : " (TCP)");
+    json.value(text);
+    words += " " + text;
   }
   json.end_array().key("domains").begin_array();
   for (const std::string& domain : settings_.domains) json.value(domain);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The server behind `godwit serve`: the testing library's registrar and proxy on real UDP sockets,
-// with echo and tone parties as users of it. One thread of its own besides the main one, which
-// waits for the signal to end; the parties are ordinary user agents that register over the sockets.
+// The server behind `godwit serve`: the testing library's registrar and proxy on real sockets, with
+// echo and tone parties as users of it. One thread of its own besides the main one, which waits for
+// the signal to end; the parties are ordinary user agents that register over the sockets.
 #pragma once
 
 #include <condition_variable>
@@ -24,6 +24,7 @@
 #include "io/system_random.hpp"
 #include "io/udp_socket.hpp"
 #include "serve_settings.hpp"
+#include "serve_streams.hpp"
 #include "testing/mini_server.hpp"
 
 namespace godwit::app {
@@ -36,29 +37,34 @@ class ServerLoop {
     std::function<void(const Endpoint& from, const testing::ServerCounters& before,
                        const testing::ServerCounters& after)>
         on_datagram;
-    TraceConfig trace;  ///< Of its datagrams; the sink is called on the server's thread.
+    TraceConfig trace;  ///< Of its messages; the sink is called on the server's thread.
   };
 
   /// `log` must outlive it and be safe from any thread. `locals` become the sockets' addresses.
-  static Result<std::unique_ptr<ServerLoop>> start(testing::MiniServerConfig config, Log& log,
-                                                   Handler handler);
+  /// `tls` is needed where `config.streams` has TLS.
+  static Result<std::unique_ptr<ServerLoop>> start(testing::MiniServerConfig config,
+                                                   const TlsConfig& tls, Log& log, Handler handler);
   ~ServerLoop();
   ServerLoop(const ServerLoop&) = delete;
   ServerLoop& operator=(const ServerLoop&) = delete;
 
   const std::vector<Endpoint>& locals() const { return locals_; }
+  const std::vector<testing::ServerListener>& streams() const { return stream_ends_; }
   /// Ends the thread; the final counters.
   testing::ServerCounters stop();
 
  private:
   ServerLoop(testing::MiniServerConfig config, std::vector<io::UdpSocket> sockets,
-             io::DeadlineTimer timer, Log& log, Handler handler);
+             std::vector<StreamEnd> ends, io::DeadlineTimer timer, Log& log, Handler handler);
   void on_readable(io::UdpSocket& socket);
+  void on_stream_message(const testing::ServerListener& at, const Endpoint& from,
+                         std::string bytes);
   void settle();
-  void trace(const io::UdpSocket& socket, bool outgoing, const Endpoint& remote,
+  void trace(const testing::ServerListener& at, bool outgoing, const Endpoint& remote,
              std::string_view bytes);
 
   std::vector<Endpoint> locals_;
+  std::vector<testing::ServerListener> stream_ends_;
   Handler handler_;
   io::SystemRandom random_;
   io::EventLoop loop_;
@@ -66,6 +72,7 @@ class ServerLoop {
   std::map<Endpoint, io::UdpSocket> sockets_;
   io::DeadlineTimer timer_;
   testing::MiniServer server_;
+  std::unique_ptr<ServeStreams> streams_;
   std::vector<std::unique_ptr<io::EventLoop::Watch>> watches_;
   std::thread thread_;
 };

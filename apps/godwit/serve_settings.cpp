@@ -10,6 +10,7 @@ namespace godwit::app {
 namespace {
 
 constexpr std::uint16_t kSipPort = 5060;
+constexpr std::uint16_t kSipsPort = 5061;
 
 tl::unexpected<Error> must_be(const std::string& what, const std::string& given) {
   return fail(ErrorCode::InvalidArgument, fmt::format("must be {}, not {}", what, quoted(given)));
@@ -24,11 +25,11 @@ bool is_plain_name(const std::string& name) {
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), plain);
 }
 
-Result<Endpoint> parse_listen(const std::string& given) {
+Result<Endpoint> parse_listen(const std::string& given, std::uint16_t port) {
   // A bare IPv6 address has colons of its own.
   const auto address = IpAddress::parse(given);
   const auto endpoint =
-      address ? std::optional(Endpoint{*address, kSipPort}) : Endpoint::parse(given, kSipPort);
+      address ? std::optional(Endpoint{*address, port}) : Endpoint::parse(given, port);
   if (!endpoint || endpoint->address.is_multicast()) {
     return must_be("ADDRESS or ADDRESS:PORT, e.g. 127.0.0.1:5060 or [::1]:5060", given);
   }
@@ -49,16 +50,30 @@ void ServeFlags::add_party(std::string name, std::string help, AudioSource::Kind
               });
 }
 
-ServeFlags::ServeFlags(CLI::App& command) {
-  table_.list("listen", "ADDRESS[:PORT]",
-              "UDP address to serve on, port 0 for any [127.0.0.1:5060]. May be repeated. "
-              "Only addresses that are not loopback can be reached from elsewhere",
-              [this](const std::string& given) -> Result<void> {
-                const auto endpoint = parse_listen(given);
+void ServeFlags::add_listen(std::string name, std::string help, std::uint16_t port,
+                            std::vector<Endpoint>* target) {
+  table_.list(std::move(name), "ADDRESS[:PORT]", std::move(help),
+              [port, target](const std::string& given) -> Result<void> {
+                const auto endpoint = parse_listen(given, port);
                 if (!endpoint) return tl::unexpected(endpoint.error());
-                settings_.listen.push_back(*endpoint);
+                target->push_back(*endpoint);
                 return {};
               });
+}
+
+ServeFlags::ServeFlags(CLI::App& command) {
+  add_listen("listen",
+             "UDP address to serve on, port 0 for any [127.0.0.1:5060]. May be repeated. "
+             "Only addresses that are not loopback can be reached from elsewhere",
+             kSipPort, &settings_.listen);
+  add_listen("listen-tcp", "Accept TCP connections there too, port 5060 if none is given", kSipPort,
+             &settings_.listen_tcp);
+  add_listen("listen-tls", "Accept TLS connections there too, port 5061 if none is given",
+             kSipsPort, &settings_.listen_tls);
+  table_.path("tls-certificate", "FILE", "The server's certificate chain in PEM",
+              &settings_.tls_certificate);
+  table_.path("tls-key", "FILE", "The private key of --tls-certificate in PEM, without a password",
+              &settings_.tls_key);
   table_.list("domain", "NAME",
               "A name that means this server, besides its addresses. May be repeated",
               [this](const std::string& given) -> Result<void> {
@@ -113,6 +128,13 @@ Result<ServeSettings> ServeFlags::take() {
   if (settings_.listen.empty()) settings_.listen.push_back({IpAddress::v4(127, 0, 0, 1), kSipPort});
   if (settings_.challenge_calls && settings_.users.empty()) {
     return fail(ErrorCode::InvalidArgument, "--challenge-calls needs at least one --user");
+  }
+  if (settings_.tls_certificate.empty() != settings_.tls_key.empty()) {
+    return fail(ErrorCode::InvalidArgument,
+                "--tls-certificate and --tls-key: give both or neither");
+  }
+  if (!settings_.listen_tls.empty() && settings_.tls_certificate.empty()) {
+    return fail(ErrorCode::InvalidArgument, "--listen-tls needs --tls-certificate and --tls-key");
   }
   return settings_;
 }

@@ -26,6 +26,10 @@ struct PartySettings {
 
 struct ServeSettings {
   std::vector<Endpoint> listen;
+  std::vector<Endpoint> listen_tcp;
+  std::vector<Endpoint> listen_tls;
+  std::string tls_certificate;  ///< PEM files; with listen_tls.
+  std::string tls_key;
   std::vector<std::string> domains;
   std::map<std::string, std::string> users;  ///< Name -> password; empty: anybody may register.
   bool challenge_calls = false;
@@ -41,6 +45,8 @@ class ServeFlags {
   Result<ServeSettings> take();
 
  private:
+  void add_listen(std::string name, std::string help, std::uint16_t port,
+                  std::vector<Endpoint>* target);
   void add_party(std::string name, std::string help, AudioSource::Kind sends);
 
   ServeSettings settings_;

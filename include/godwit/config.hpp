@@ -220,11 +220,11 @@ struct UserAgentConfig {
   /// Larger requests go by TCP even where UDP is chosen, and by UDP if the server takes no TCP (RFC
   /// 3261 §18.1.1). 0: never.
   std::uint32_t max_udp_request = 1'300;
-  /// STUN to the registrar while registered over UDP through a NAT (RFC 5626 §4.4.2); each interval
-  /// is drawn from 80 to 100 % of it. 0: none.
+  /// STUN to the registrar while registered over UDP through a NAT or with Outbound (RFC 5626
+  /// §4.4.2); 80 to 100 % of it at random. 0: only if the registrar asks for it (RFC 6223).
   std::chrono::seconds udp_keep_alive{29};
-  /// Pings on connections that we opened (RFC 5626 §4.4.1); each interval is drawn from 80 to
-  /// 100 % of it. 0: none.
+  /// Pings on connections that we opened (RFC 5626 §4.4.1); 80 to 100 % of it at random. 0: only
+  /// if the registrar asks for it (RFC 6223).
   std::chrono::seconds stream_keep_alive{120};
   TraceConfig sip_trace;  ///< For whoever wants to see the messages.
 };

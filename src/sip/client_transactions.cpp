@@ -69,7 +69,13 @@ Result<ClientTransactionId> ClientTransactions::send_request(const wire::Request
   if (draft.method == wire::Method::Ack || draft.method == wire::Method::Cancel) {
     return fail(ErrorCode::InvalidArgument, "ACK and CANCEL have no transaction of this kind");
   }
-  std::string via = wire::make_via(to_string(flow.transport), flow.local, new_branch());
+  // RFC 6223 §4.2.
+  const auto make_via = [&](Transport transport) {
+    std::string via = wire::make_via(to_string(transport), flow.local, new_branch());
+    if (draft.ask_keep) via += ";keep";
+    return via;
+  };
+  std::string via = make_via(flow.transport);
   auto transaction = std::make_unique<Transaction>();
   transaction->owner = owner;
   transaction->flow = flow;
@@ -87,7 +93,7 @@ Result<ClientTransactionId> ClientTransactions::send_request(const wire::Request
           Transaction::Datagram{wanted, contact_value, flow});
     }
     transaction->flow.transport = Transport::Tcp;
-    via = wire::make_via(to_string(Transport::Tcp), flow.local, new_branch());
+    via = make_via(Transport::Tcp);
     transaction->bytes = wire::serialise(wanted, via, contact_value);
   }
   if (transaction->bytes.size() > max_message(transaction->flow.transport)) {
@@ -241,8 +247,9 @@ void ClientTransactions::on_request_failed(ClientTransactionId id, TimePoint now
 
 void ClientTransactions::fall_back(Transaction& transaction, TimePoint now) {
   const auto datagram = std::move(transaction.datagram);
-  const std::string via =
+  std::string via =
       wire::make_via(to_string(datagram->flow.transport), datagram->flow.local, new_branch());
+  if (datagram->draft.ask_keep) via += ";keep";
   const auto parsed = wire::Via::parse(via);
   if (!parsed) return;  // It was parsed when the transaction began.
   index_.erase(transaction.key);

@@ -137,6 +137,9 @@ class InviteSession {
   /// Ends the call with what its state asks for: CANCEL, 603, BYE. After a 2xx without ACK the BYE
   /// waits for the ACK or its timeout (RFC 3261 §15). Ended follows, at the latest 64*T1 later.
   void end(TimePoint now);
+  /// Our BYE goes where nobody answers: another one over this flow takes its place. False: no BYE
+  /// of ours is on its way.
+  bool repeat_bye(const Flow& flow, TimePoint now);
   /// Ends the session here and now: there is no way to reach the peer. Its own open requests get a
   /// final response, should there be one after all; nothing else is sent.
   void give_up(std::string reason, TimePoint now);

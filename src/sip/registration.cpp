@@ -260,6 +260,7 @@ Result<ClientTransactionId> Registration::send(seconds expires, DigestAttempt& a
   if (!config_.user_agent.empty())
     draft.headers.emplace_back(HeaderId::UserAgent, config_.user_agent);
   draft.contact.wanted = true;
+  draft.ask_keep = config_.ask_keep && !grant_.outbound;
   // With outbound in use the registrar replaces by instance and reg-id (RFC 5626 §6).
   if (!grant_.outbound) {
     for (const std::string& old : stale_contacts_)

@@ -57,6 +57,7 @@ struct RegistrationConfig {
   std::uint32_t reg_id = 1;           ///< RFC 5626 §4.2: one for each flow, from 1 on.
   bool ask_gruu = false;              ///< RFC 5627; needs an instance-id.
   PushParameters push;
+  bool ask_keep = false;  ///< RFC 6223, unless Outbound says how the flow is kept.
 };
 
 /// What the last 200 said beyond the binding itself; texts are URIs, or Route values.
@@ -69,6 +70,8 @@ struct RegistrationGrant {
   std::vector<std::string> service_route;
   /// RFC 5626 §4.4: a flow without keepalives for longer is taken for dead by the edge proxy.
   std::optional<std::chrono::seconds> flow_timer;
+  /// RFC 6223 §4.4: what the registrar, or the proxy before it, wants between our keep-alives.
+  std::optional<std::chrono::seconds> keep;
   /// RFC 8599 §4.1.1: a proxy on the way will send push notifications (+sip.pns in Feature-Caps).
   bool push = false;
 };

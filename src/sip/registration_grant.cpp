@@ -82,6 +82,11 @@ void Registration::take_grant(const wire::Message& response) {
     const auto number = wire::lex::number(wire::lex::trim(*text), kMaxFlowTimer);
     if (number && *number > 0) grant.flow_timer = std::chrono::seconds(*number);
   }
+  if (const auto via = wire::top_via_of(response); via && config_.ask_keep) {
+    const auto value = via->params.get("keep");
+    const auto number = value ? wire::lex::number(*value, kMaxFlowTimer) : std::nullopt;
+    if (number && *number > 0) grant.keep = std::chrono::seconds(*number);
+  }
   for (std::size_t i = 0; asks_push() && i < response.header_count(); ++i) {
     const wire::HeaderView header = response.header(i);
     if (header.id == HeaderId::Unknown && wire::lex::iequals(header.name, "Feature-Caps") &&

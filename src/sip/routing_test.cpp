@@ -77,5 +77,20 @@ TEST(Towards, TheUriChoosesTheTransport) {
   }
 }
 
+TEST(Towards, ADialogOfSipsStaysOnTls) {
+  Flow tls;
+  tls.local = *Endpoint::parse("192.0.2.1:5060");
+  tls.remote = *Endpoint::parse("198.51.100.1:5061");
+  tls.transport = Transport::Tls;
+  tls.tls_name = "sip.example.org";
+  for (const char* uri : {"sip:bob@203.0.113.7", "sip:bob@203.0.113.7;transport=tcp",
+                          "sip:198.51.100.1;transport=udp;lr", "rubbish"}) {
+    EXPECT_EQ(towards(tls, uri, true), tls) << uri;
+  }
+  EXPECT_EQ(towards(tls, "sips:bob@203.0.113.7", true).remote,
+            *Endpoint::parse("203.0.113.7:5061"));
+  EXPECT_EQ(towards(tls, "sip:bob@203.0.113.7", false).transport, Transport::Udp);
+}
+
 }  // namespace
 }  // namespace godwit::sip

@@ -13,6 +13,9 @@ namespace godwit::sip {
 
 namespace {
 
+/// A connection without any traffic is closed after 120 s.
+constexpr unsigned kKeepSeconds = 90;
+
 using Kind = TransactionTimer::Kind;
 
 ServerInput input_of(int status) {
@@ -103,7 +106,9 @@ void ServerTransactions::create(const Flow& flow, const MessagePtr& request,
       Endpoint{flow.remote.address, top_via.port.value_or(default_port(flow.transport))};
   transaction.invite = request->method() == wire::Method::Invite;
   transaction.state = transaction.invite ? ServerState::Proceeding : ServerState::Trying;
-  transaction.top_via = wire::via_with_source(top_via.text, flow.remote);
+  // RFC 6223 §4.4: we answer pings on connections, so a caller may keep its one alive with them.
+  const unsigned keep = transaction.invite && is_stream(flow.transport) ? kKeepSeconds : 0;
+  transaction.top_via = wire::via_with_source(top_via.text, flow.remote, keep);
   transaction.id = transactions_.insert(std::move(owned));
   index_.insert(key, transaction.id.value());
 

@@ -60,6 +60,8 @@ void InviteSession::send_bye(sip::Ended outcome, TimePoint now, DigestAttempt at
                flow_, now);
     owed_ack_.reset();
   }
+  // What an INVITE was given for its first server is not what a BYE may take.
+  timers_.timeout = 64 * TransactionTimers{}.t1;
   Terminating ending;
   ending.attempt = std::move(attempt);
   auto sent = send(dialog_->make_request(wire::Method::Bye), ending.attempt, nullptr, now);
@@ -67,6 +69,16 @@ void InviteSession::send_bye(sip::Ended outcome, TimePoint now, DigestAttempt at
   ending.bye = *sent;
   ending.outcome = std::move(outcome);
   enter(std::move(ending), "BYE sent");
+}
+
+bool InviteSession::repeat_bye(const Flow& flow, TimePoint now) {
+  const auto* ending = std::get_if<Terminating>(&state_);
+  if (ending == nullptr || !ending->bye) return false;
+  context_.transactions.detach(ending->bye, now);
+  flow_ = flow;
+  sip::Ended outcome = ending->outcome;
+  send_bye(std::move(outcome), now, DigestAttempt(ending->attempt));
+  return true;
 }
 
 void InviteSession::on_terminating_response(const ResponseArrived& event, TimePoint now) {

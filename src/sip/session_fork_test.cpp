@@ -91,6 +91,47 @@ TEST_F(Forks, CancelledCallAnsweredByTwo) {
   EXPECT_EQ(alice.events.back(), "Ended 0 by local");
 }
 
+TEST_F(Forks, AChallengedByeToALateForkIsRepeatedWithCredentialsOnce) {
+  int byes = 0;
+  call_and_hold();
+  bob.on_request = [&](const RequestArrived& event) {
+    if (event.request->method() != Method::Bye) return true;
+    ++byes;
+    const bool authorised = event.request->first(HeaderId::ProxyAuthorization).has_value();
+    if (authorised) {
+      world.respond(bob, event, 200);
+    } else {
+      world.respond(bob, event, 407,
+                    {{HeaderId::ProxyAuthenticate, "Digest realm=\"r\", nonce=\"n\""}});
+    }
+    return true;
+  };
+  answer(200, "f1", sdp("b1"));
+  answer(200, "f2", sdp("b2"));
+  world.run(milliseconds(100));
+  EXPECT_EQ(byes, 2);
+  const auto sent = world.all("alice", "BYE");
+  ASSERT_EQ(sent.size(), 2U);
+  EXPECT_EQ(wire::to_tag_of(*sent[1]), "f2");
+  EXPECT_EQ(wire::cseq_of(*sent[1])->number, wire::cseq_of(*sent[0])->number + 1);
+  EXPECT_TRUE(sent[1]->first(HeaderId::ProxyAuthorization));
+}
+
+TEST_F(Forks, ASessionThatIsOverStillEndsWhatIsAnsweredLate) {
+  call_and_hold();
+  alice.session().give_up("no way", world.now);
+  world.run(milliseconds(50));
+  const auto events = alice.events.size();
+  world.sent();
+  for (const char* tag : {"f1", "f2"}) {
+    answer(200, tag, sdp("b"));
+    EXPECT_EQ(world.sent(), (Lines{"bob 200 INVITE(b)", "alice ACK", "alice BYE", "bob 200 BYE"}));
+  }
+  answer(200, "f1", sdp("b"));
+  EXPECT_EQ(world.sent(), (Lines{"bob 200 INVITE(b)", "alice ACK"}));
+  EXPECT_EQ(alice.events.size(), events) << "nothing comes after Ended";
+}
+
 TEST_F(Forks, TheirNumberIsBounded) {
   call_and_hold();
   for (int i = 0; i < 30; ++i) answer(180, "f" + std::to_string(i));

@@ -221,6 +221,7 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
   registration.instance_id = instance_id;
   registration.outbound = outbound_of(config.outbound);
   registration.reg_id = reg_id;
+  registration.ask_keep = true;
   registration.ask_gruu = config.gruu != GruuMode::Off;
   registration.push = {config.push.provider, config.push.prid, config.push.param};
   account->registration = std::make_unique<sip::Registration>(

@@ -19,6 +19,7 @@
 #include "sip/redirection.hpp"
 #include "ua/locator.hpp"
 #include "ua/media_description.hpp"
+#include "ua/streams.hpp"
 
 namespace godwit::ua {
 
@@ -118,6 +119,9 @@ struct Call {
     sip::RefreshFailed failed;
   };
   std::optional<Reroute> reroute;
+  /// The other place, while a connection to it is opened, and what it is for.
+  std::optional<Hop> next_server;
+  std::optional<Reroute> reroute_tried;
   /// Names the session in owners and dialogs: a call may have two at a time (see `former`).
   std::uint32_t session_number = 0;
   std::unique_ptr<sip::InviteSession> session;

@@ -273,6 +273,7 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
           case CallTimer::Choice: on_choice_timer(*call); break;
           case CallTimer::Holds: hold_timeouts(*call, false, now); break;
           case CallTimer::FlowLost: on_flow_lost_timer(*call, now); break;
+          case CallTimer::ByeUnanswered: on_bye_timer(*call, now); break;
         }
         touch(call->id);
       }

@@ -238,6 +238,7 @@ void Core::Impl::end_call(Call& call, const std::string& why, TimePoint now) {
     call.session->give_up(why, now);
   } else {
     call.session->end(now);
+    watch_bye(call, now);
   }
   touch(call.id);
 }

@@ -124,6 +124,7 @@ class Core::Impl {
     Choice,
     Holds,
     FlowLost,
+    ByeUnanswered,
   };
   enum class CoreTimer : std::uint32_t { Retry = 1, BrokenListener, LateAnswers };
 
@@ -234,6 +235,10 @@ class Core::Impl {
   bool reroute(Call& call, const sip::RefreshFailed& failed, const RefreshWish& carried,
                TimePoint now);
   void on_rerouted(Call& call, const Located& located, TimePoint now);
+  /// The dialog's next hop is a name, and what it stood for does not answer: looks it up.
+  bool look_past_server(Call& call, std::optional<Duration> retry_after, TimePoint now);
+  void watch_bye(Call& call, TimePoint now);
+  void on_bye_timer(Call& call, TimePoint now);
   void on_unreachable(const Endpoint& remote, TimePoint now);
 
   // core_calls.cpp
@@ -463,6 +468,7 @@ class Core::Impl {
   std::string dialog_contact_for(const Account& account, const sip::Flow& flow) const;
   /// As the call's user wants to be seen.
   std::string dialog_contact_for(const Call& call, const sip::Flow& flow) const;
+  std::string dialog_contact_for(const OtherUsage& usage, const sip::Flow& flow) const;
   /// Where the requests of a call's dialog go.
   Hop hop_of(const Call& call) const;
   /// Nothing can leave on it any more, and nothing can take its place: its address is gone.

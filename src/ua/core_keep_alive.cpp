@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// STUN over the UDP flows of registrations behind a NAT (RFC 5626 §4.4.2). Pings on connections are
-// kept by Streams.
+// STUN over the UDP flows of registrations (RFC 5626 §4.4.2), and how often the server wants it.
+// Pings on connections are kept by Streams.
+#include <algorithm>
+
 #include "base/bytes.hpp"
 #include "ua/core_impl.hpp"
 #include "wire/stun/stun.hpp"
 
 namespace godwit::ua {
+namespace {
+
+/// What a server may make of the time between two keep-alives of ours.
+constexpr Duration kMinKeep = std::chrono::seconds(10);
+constexpr Duration kMaxKeep = std::chrono::seconds(900);
+
+}  // namespace
 
 void Core::Impl::keep_mapping(Account& account, const sip::RegistrationStatus& status,
                               TimePoint now) {
@@ -14,11 +23,17 @@ void Core::Impl::keep_mapping(Account& account, const sip::RegistrationStatus& s
   const bool registered = status.state == RegistrationState::Registered;
   // Refreshing is no reason to stop: the mapping is needed for the answer.
   if (status.state == RegistrationState::Registering) return;
-  const bool over_udp = registered && flow && !is_stream(flow->transport) && status.mapped &&
-                        config_.udp_keep_alive > Duration::zero();
+  const sip::RegistrationGrant& grant = account.registration->grant();
+  const Duration interval = keep_alive_interval(account);
+  if (registered && flow && is_stream(flow->transport) && (grant.keep || grant.flow_timer)) {
+    streams_.limit_pings(flow->listener, interval, now);
+  }
+  const bool over_udp = registered && flow && !is_stream(flow->transport);
+  const Endpoint seen = status.mapped.value_or(flow ? flow->local : Endpoint{});
   // RFC 5626 §4.4: with Outbound the flow is all that leads to us, NAT or not.
-  if (over_udp && (*status.mapped != flow->local || account.registration->grant().outbound)) {
-    account.keep_alive.start(keep_alive_interval(account), *status.mapped, random_, now);
+  const bool wanted = over_udp && (seen != flow->local || grant.outbound || grant.keep);
+  if (wanted && interval > Duration::zero()) {
+    account.keep_alive.start(interval, seen, random_, now);
   } else {
     account.keep_alive.stop();
   }
@@ -26,10 +41,15 @@ void Core::Impl::keep_mapping(Account& account, const sip::RegistrationStatus& s
 }
 
 Duration Core::Impl::keep_alive_interval(const Account& account) const {
-  const Duration ours = config_.udp_keep_alive;
-  const auto& timer = account.registration->grant().flow_timer;
+  const sip::RegistrationGrant& grant = account.registration->grant();
+  // RFC 6223 §4.4: as often as the next hop wants it, even if we would not by ourselves.
+  if (grant.keep) return std::clamp<Duration>(*grant.keep, kMinKeep, kMaxKeep);
+  const auto& flow = account.registration->flow();
+  const bool by_stream = flow && is_stream(flow->transport);
+  const Duration ours = by_stream ? config_.stream_keep_alive : config_.udp_keep_alive;
   // RFC 5626 §4.4: no more than what the edge proxy waits for.
-  return timer ? std::min<Duration>(ours, *timer) : ours;
+  if (!grant.flow_timer || ours == Duration::zero()) return ours;
+  return std::min<Duration>(ours, std::max<Duration>(*grant.flow_timer, kMinKeep));
 }
 
 void Core::Impl::arm_keep_alive(Account& account) {

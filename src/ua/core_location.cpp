@@ -334,14 +334,8 @@ bool Core::Impl::call_next_server(Call& call, const sip::Ended& ended, TimePoint
   return true;
 }
 
-bool Core::Impl::reroute(Call& call, const sip::RefreshFailed& failed, const RefreshWish& carried,
-                         TimePoint now) {
-  const bool timeout = failed.failure == sip::RefreshFailure::Timeout;
-  const bool refused = failed.failure == sip::RefreshFailure::Rejected && failed.status == 503;
-  if ((!timeout && !refused) || is_stream(call.session->flow().transport) || call.location ||
-      call.ending || ++call.servers_tried > kMaxServersTried) {
-    return false;
-  }
+bool Core::Impl::look_past_server(Call& call, std::optional<Duration> retry_after, TimePoint now) {
+  if (call.location || ++call.servers_tried > kMaxServersTried) return false;
   const std::string hop = call.session->next_hop();
   const auto uri = wire::Uri::parse(hop);
   if (!uri || !uri->is_sip() || uri->host.empty() || uri->address()) return false;
@@ -349,34 +343,80 @@ bool Core::Impl::reroute(Call& call, const sip::RefreshFailed& failed, const Ref
   sip::ServerName name{std::string(uri->host), uri->port, flow.transport, false};
   const auto id = locator_.locate(name, location_policy(flow.transport), now);
   if (!id) return false;
-  locator_.note_failure({flow.transport, flow.remote, name.host, 0}, failed.retry_after, now);
+  locator_.note_failure({flow.transport, flow.remote, name.host, 0}, retry_after, now);
   call.location = *id;
   locations_[*id] = call.id;
+  return true;
+}
+
+bool Core::Impl::reroute(Call& call, const sip::RefreshFailed& failed, const RefreshWish& carried,
+                         TimePoint now) {
+  const bool timeout = failed.failure == sip::RefreshFailure::Timeout;
+  const bool refused = failed.failure == sip::RefreshFailure::Rejected && failed.status == 503;
+  // A connection that was lost is opened anew first.
+  const bool unopened = failed.failure == sip::RefreshFailure::Transport && call.refusals > 0 &&
+                        is_stream(call.session->flow().transport) && !is_dead(call.session->flow());
+  if ((!timeout && !refused && !unopened) || call.ending ||
+      !look_past_server(call, failed.retry_after, now)) {
+    return false;
+  }
   call.reroute = Call::Reroute{carried, failed};
   return true;
 }
 
 void Core::Impl::on_rerouted(Call& call, const Located& located, TimePoint now) {
   const Call::Reroute reroute = *std::exchange(call.reroute, std::nullopt);
-  if (call.ending || call.state == CallState::Ended) return;
-  const Endpoint failed = call.session->flow().remote;
-  const sip::Target* next = alternative(located.targets, sip::Transport::Udp, failed, now);
-  const Listener* listener = listeners_.find(call.session->flow().listener);
-  if (next == nullptr || listener == nullptr || listener->dead ||
-      next->endpoint.address.family() != failed.address.family()) {
+  if (call.state == CallState::Ended) return;
+  sip::Flow flow = call.session->flow();
+  const sip::Target* next = alternative(located.targets, flow.transport, flow.remote, now);
+  const bool usable = next != nullptr && !is_dead(flow) &&
+                      next->endpoint.address.family() == flow.remote.address.family();
+  if (usable) {
+    flow.remote = next->endpoint;
+    log_.info("ua", "call " + std::to_string(call.id.value()) + " goes on over " +
+                        next->endpoint.to_string() + " of " + next->server_name);
+  }
+  if (call.ending) {
+    if (!usable) return;  // The first BYE may still be answered.
+    // Of a connection that does not exist yet: it is opened for what is sent on it.
+    if (is_stream(flow.transport)) flow.listener = {};
+    if (call.session->repeat_bye(flow, now)) watch_bye(call, now);
+    touch(call.id);
+    return;
+  }
+  if (!usable) {
     call.servers_tried = kMaxServersTried;  // Then it is a failure like any other.
     call.in_flight = reroute.wish;
     on_refresh_failed(call, reroute.failed, now);
     return;
   }
-  sip::Flow flow = call.session->flow();
-  flow.remote = next->endpoint;
-  log_.info("ua", "call " + std::to_string(call.id.value()) + " goes on over " +
-                      next->endpoint.to_string() + " of " + next->server_name);
-  call.session->move_flow(flow, dialog_contact_for(call, flow));
+  if (is_stream(flow.transport)) {
+    call.next_server = hop_of(flow);  // move_session() opens the connection.
+    call.move_pending = true;
+    call.reroute_tried = reroute;
+  } else {
+    call.session->move_flow(flow, dialog_contact_for(call, flow));
+  }
   call.wish.add(reroute.wish);
   remotes_changed_ = true;
   touch(call.id);
+}
+
+void Core::Impl::watch_bye(Call& call, TimePoint now) {
+  if (call.session->state() != sip::SessionState::Terminating) return;
+  const std::string hop = call.session->next_hop();
+  const auto uri = wire::Uri::parse(hop);
+  if (!uri || !uri->is_sip() || uri->address()) return;
+  schedule(call, CallTimer::ByeUnanswered, now + Locator::kFirstResponse);
+}
+
+void Core::Impl::on_bye_timer(Call& call, TimePoint now) {
+  if (!call.ending || call.state == CallState::Ended || call.reroute ||
+      call.session->state() != sip::SessionState::Terminating) {
+    return;
+  }
+  // RFC 3263 §4.3, as for any request.
+  if (look_past_server(call, std::nullopt, now)) call.reroute.emplace();
 }
 
 void Core::Impl::locate_anew(TimePoint now) {

@@ -224,6 +224,7 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
   }
   drop_substitute(*call, now);
   call->flow_lost_at.reset();  // The move tells the peer.
+  call->next_server.reset();
   call->wish.flow_lost = false;
   call->left_path = call->path;
   call->path = row.to;
@@ -339,6 +340,17 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
   const auto flow = flow_to(*call.path, hop, now);
   if (!flow) {
     if (!flow_failure(*call.path, hop)) return;
+    if (call.next_server) {
+      // As if the refresh had not been answered there.
+      locator_.note_failure({hop.transport, hop.remote, hop.tls_name, 0}, std::nullopt, now);
+      const Call::Reroute tried = *std::exchange(call.reroute_tried, std::nullopt);
+      call.next_server.reset();
+      call.move_pending = false;
+      call.wish = {};
+      call.in_flight = tried.wish;
+      on_refresh_failed(call, tried.failed, now);
+      return;
+    }
     if (call.wish.recovery || !call.wish.flow_lost) {
       retry_later(now);
     } else {
@@ -349,6 +361,8 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
   }
   call.move_pending = false;
   call.moving_since.reset();
+  call.next_server.reset();
+  call.reroute_tried.reset();
   const sip::ListenerId old = call.session->flow().listener;
   const bool old_is_dead = is_dead(call.session->flow());
   // While the old flow works, what is pending there stays; the refresh waits for its end.

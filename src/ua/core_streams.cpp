@@ -79,7 +79,15 @@ std::string Core::Impl::dialog_contact_for(const Call& call, const sip::Flow& fl
                                                               : contact;
 }
 
+std::string Core::Impl::dialog_contact_for(const OtherUsage& usage, const sip::Flow& flow) const {
+  std::string contact = dialog_contact_for(*accounts_.at(usage.account), flow);
+  // RFC 3261 §8.1.1.8: a sips Request-URI wants a sips Contact.
+  const bool secure = usage.target.uri.compare(0, 5, "sips:") == 0;
+  return secure && flow.transport == sip::Transport::Tls ? as_sips(std::move(contact)) : contact;
+}
+
 Hop Core::Impl::hop_of(const Call& call) const {
+  if (call.next_server) return *call.next_server;
   const sip::Flow& flow = call.session->flow();
   const Account& account = way_of(call);
   // The other end of a connection that a peer opened is no place to connect to.

@@ -119,7 +119,7 @@ bool Core::Impl::advance_subscription(OtherUsage& usage, TimePoint now) {
   const Account& account = *accounts_.at(usage.account);
   sip::SubscriptionMove move;
   move.flow = *flow;
-  move.contact = dialog_contact_for(account, *flow);
+  move.contact = dialog_contact_for(usage, *flow);
   if (usage.moved) move.timers = account.recovery_timers();
   move.generation = usage.generation;
   usage.moved = true;

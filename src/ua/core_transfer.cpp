@@ -176,9 +176,11 @@ int Core::Impl::on_refer_notify(Call& call, const wire::Message& notify, TimePoi
   const auto id = package->params.get("id");
   if (id && transfer.cseq != 0 && *id != std::to_string(transfer.cseq)) return 481;
   const auto header = notify.first(HeaderId::SubscriptionState);
-  const auto state = header ? wire::ValueWithParams::parse(*header) : std::nullopt;
-  if (!state) return 400;
-  const bool over = wire::lex::iequals(state->value, "terminated");
+  // The state alone counts: there are peers, linphone one of them, whose parameters are broken.
+  const std::string_view state =
+      wire::lex::trim(header.value_or("").substr(0, header.value_or("").find(';')));
+  if (state.empty()) return 400;
+  const bool over = wire::lex::iequals(state, "terminated");
   if (!notify.body().empty() && !wire::has_content_type(notify, "message/sipfrag")) return 415;
   const auto progress = wire::parse_sipfrag(notify.body());
   if (!progress && !notify.body().empty()) return 400;

@@ -199,13 +199,11 @@ bool Core::Impl::advance(OtherUsage& usage, TimePoint now) {
       waiting_usages_.insert(usage.number);
       return false;
     }
-    const Account& account = *accounts_.at(usage.account);
     sip::OutgoingRequest request = usage.draft;
     request.flow = *flow;
     // RFC 3428 §4: "MESSAGE requests do not initiate dialogs. User Agents MUST NOT insert Contact
     // header fields".
-    if (request.method != wire::Method::Message)
-      request.contact = dialog_contact_for(account, *flow);
+    if (request.method != wire::Method::Message) request.contact = dialog_contact_for(usage, *flow);
     ++usage.sendings;
     if (const auto sent = usage.request->start(std::move(request), now); !sent) {
       sip::RequestOutcome outcome;

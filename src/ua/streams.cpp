@@ -116,7 +116,7 @@ void Streams::on_opened(ListenerId id, StreamInfo info, TimePoint now) {
   stream.info = std::move(info);
   stream.last_traffic = now;
   stream.give_up_at.reset();
-  if (settings_.ping_interval > Duration::zero()) stream.ping_at = now + ping_interval();
+  if (settings_.ping_interval > Duration::zero()) stream.ping_at = now + ping_interval(stream);
   stream.waiting_bytes = 0;
   for (std::string& bytes : std::exchange(stream.waiting, {})) {
     out_.push_back(SendStream{id, std::move(bytes)});
@@ -208,6 +208,16 @@ void Streams::keep(ListenerId id, TimePoint now) {
   arm(found->second);
 }
 
+void Streams::limit_pings(ListenerId id, Duration interval, TimePoint now) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end() || !found->second.open) return;
+  Stream& stream = found->second;
+  if (stream.ping_interval == interval) return;
+  stream.ping_interval = interval;
+  stream.ping_at = now + ping_interval(stream);
+  arm(stream);
+}
+
 std::vector<ListenerId> Streams::mark_dead(const NetworkSnapshot& snapshot) {
   std::vector<ListenerId> dead;
   for (auto& [id, stream] : streams_) {
@@ -265,7 +275,7 @@ std::optional<Streams::Due> Streams::pop_due(TimePoint now) {
       if (stream.ponged) return Due{Due::What::NoPong, *id};
     }
     if (stream.ping_at && *stream.ping_at <= now) {
-      stream.ping_at = now + ping_interval();
+      stream.ping_at = now + ping_interval(stream);
       if (!stream.dead) {
         stream.pong_due = now + kPongDeadline;
         out_.push_back(SendStream{*id, kPing});
@@ -278,8 +288,10 @@ std::optional<Streams::Due> Streams::pop_due(TimePoint now) {
   return std::nullopt;
 }
 
-Duration Streams::ping_interval() {
-  const auto whole = static_cast<std::uint64_t>(settings_.ping_interval.count());
+Duration Streams::ping_interval(const Stream& stream) {
+  const Duration longest =
+      stream.ping_interval > Duration::zero() ? stream.ping_interval : settings_.ping_interval;
+  const auto whole = static_cast<std::uint64_t>(longest.count());
   return Duration(static_cast<Duration::rep>(random_.between(whole - whole / 5, whole)));
 }
 

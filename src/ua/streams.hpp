@@ -64,6 +64,7 @@ struct Stream {
   TimePoint last_traffic{};
   std::optional<TimePoint> give_up_at = {};  ///< Opening, or the message that has begun.
   std::optional<TimePoint> ping_at = {};
+  Duration ping_interval = {};  ///< 0: as the settings say.
   std::optional<TimePoint> pong_due = {};
   TimerId timer = {};
 };
@@ -131,6 +132,8 @@ class Streams {
   void close(ListenerId id);
   /// It has a use: its idle time begins anew.
   void keep(ListenerId id, TimePoint now);
+  /// RFC 6223: from now on at most so long between two pings on this one. Greater than 0.
+  void limit_pings(ListenerId id, Duration interval, TimePoint now);
 
   /// Marks those whose address `snapshot` no longer has; returns the newly dead.
   std::vector<ListenerId> mark_dead(const NetworkSnapshot& snapshot);
@@ -154,7 +157,7 @@ class Streams {
   Stream& add(ListenerId id, Hop hop, const mobility::Path& path, Generation generation);
   void arm(Stream& stream);
   void erase(Stream& stream);
-  Duration ping_interval();
+  Duration ping_interval(const Stream& stream);
 
   Settings settings_;
   Listeners& listeners_;

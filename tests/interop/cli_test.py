@@ -104,6 +104,8 @@ class UsageTest(unittest.TestCase):
                 ([*ACCOUNT, "--sip-trace", "--sip-trace-level", "some"], "--sip-trace-level"),
                 ([*ACCOUNT, "--sip-trace-hide", "me"], "--sip-trace-hide"),
                 ([*ACCOUNT, "--sip-trace=/no/such/x"], "/no/such/x"),
+                ([*ACCOUNT, "--media-timeout", "4"], "--media-timeout"),
+                ([*ACCOUNT, "--media-timeout", "3601"], "--media-timeout"),
                 ([*ACCOUNT, "--password", "a", "--password-file", "b"], "--password-file"),
                 ([*ACCOUNT, "--password-file", "/no/such"], "/no/such"),
                 ([*ACCOUNT, "--config", "/no/such.toml"], "/no/such.toml"),

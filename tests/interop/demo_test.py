@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`godwit demo --degraded`, as it runs where namespaces are not allowed: what it shows, what it does
-not claim, and what it says when it was not shown. And what `demo` and `lab` refuse."""
+not claim, and what it says when it was not shown."""
 
 import json
 import os
 import pathlib
 import signal
-import subprocess
 import unittest
 
 from harness import GODWIT, LIMIT, Process, main
@@ -58,15 +57,6 @@ class DegradedDemoTest(unittest.TestCase):
         demo.child.send_signal(signal.SIGINT)
         self.assertEqual(demo.wait(LIMIT), 1)
         self.assertEqual(json.loads(demo.lines[-1])["result"], "FAIL")
-
-
-class FlagsTest(unittest.TestCase):
-    def test_the_embedded_server_is_not_asked_for_what_it_does_not_speak(self):
-        for transport in ("tcp", "tls"):
-            result = subprocess.run([GODWIT, "demo", "--server", "embedded", "--transport", transport],
-                                    capture_output=True, text=True, timeout=LIMIT, check=False)
-            self.assertEqual(result.returncode, 2)
-            self.assertIn("--server kamailio", result.stderr)
 
 
 if __name__ == "__main__":

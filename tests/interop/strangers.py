@@ -98,6 +98,11 @@ ctrl_tcp_listen {self.host}:4444
         text = json.dumps({"command": command, "params": parameters, "token": command}).encode()
         self.control.sendall(b"%d:%s," % (len(text), text))
 
+    def keys(self):
+        """Pressed by the other side; baresip tells the release too."""
+        return [event["param"] for event in self.control_events
+                if event.get("type") == "CALL_DTMF_START"]
+
     def wait_for_control(self, kind):
         return self.wait_until(
             lambda: next((e for e in self.control_events if e.get("type") == kind), None), kind)
@@ -360,3 +365,28 @@ class Course:
         self.they_hold_and_resume(phone, peer)
         self.we_hang_up(phone, peer)
         phone.quit()
+
+    def third_phone(self):
+        return Phone(self, "carol", address(), "--no-register", "--auto-answer", "--source", "tone")
+
+    def test_we_send_them_on(self):
+        peer = self.PEER(self)
+        phone, carol = self.phone("--source", "tone"), self.third_phone()
+        self.we_call(phone, peer, peer.uri)
+        phone.command(f"transfer {carol.uri}")
+        phone.wait_for_event("transfer_progress", finished=True, status=200)
+        phone.wait_for_event("call_state", state="ended")
+        carol.wait_for_event("call_state", state="confirmed")
+        carol.hears()
+
+    def test_they_send_us_on(self):
+        peer = self.PEER(self)
+        phone, carol = self.phone("--source", "tone", "--transfers", "accept"), self.third_phone()
+        self.we_call(phone, peer, peer.uri)
+        peer.transfer(carol.uri)
+        asked = phone.wait_for_event("transfer_requested")
+        new = phone.wait_for_event("call_state", state="confirmed", call=lambda n: n != asked["call"])
+        phone.wait_for_event("call_state", state="ended", call=asked["call"])
+        carol.wait_for_event("call_state", state="confirmed")
+        phone.hears(call=new["call"])
+        carol.hears()

@@ -73,5 +73,57 @@ TEST(KeepAlive, CanBeTurnedOff) {
   EXPECT_EQ(world.server.stun_requests(), 0U);
 }
 
+TEST(KeepAlive, AreSentAsOftenAsTheRegistrarWantsThem) {  // RFC 6223 §4.4.
+  Stage stage;
+  stage.expires = seconds(3600);
+  stage.server.keep = 20;
+  stage.ua.udp_keep_alive = seconds(0);  // Not by itself, but where it is asked for.
+  World world(stage);
+  world.register_phone();
+  EXPECT_NE(world.sent_sip("REGISTER").back().message.first("Via").find(";keep"),
+            std::string::npos);
+  world.run_for(seconds(200));
+  EXPECT_GE(world.server.stun_requests(), 10U);
+  EXPECT_LE(world.server.stun_requests(), 13U);
+}
+
+TEST(KeepAlive, WhatARegistrarWantsIsBounded) {
+  Stage stage;
+  stage.expires = seconds(3600);
+  stage.server.keep = 1;
+  World world(stage);
+  world.register_phone();
+  world.run_for(seconds(100));
+  EXPECT_LE(world.server.stun_requests(), 13U) << "10 s at least";
+}
+
+TEST(KeepAlive, PingsOnAConnectionFollowTheRegistrarToo) {
+  for (const unsigned keep : {0U, 20U}) {
+    Stage stage;
+    stage.expires = seconds(3600);
+    stage.transport = sip::Transport::Tcp;
+    stage.server.keep = keep;
+    World world(stage);
+    world.register_phone();
+    world.run_for(seconds(130));  // At least one ping has been answered.
+    world.server.answer_pings(false);
+    world.run_for(seconds(40));
+    EXPECT_EQ(world.phone.all<FlowChanged>().empty(), keep == 0);
+    EXPECT_EQ(world.phone.registration(world.account), RegistrationState::Registered);
+  }
+}
+
+TEST(KeepAlive, WithOutboundTheyAreNotNegotiated) {
+  Stage stage;
+  stage.expires = seconds(30);
+  stage.server.outbound = true;
+  World world(stage);
+  world.register_phone();
+  world.run_for(seconds(40));
+  ASSERT_GE(world.sent_sip("REGISTER").size(), 2U);
+  EXPECT_EQ(world.sent_sip("REGISTER").back().message.first("Via").find(";keep"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace godwit::scenario

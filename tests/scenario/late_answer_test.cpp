@@ -110,7 +110,7 @@ TEST_F(LateAnswer, WhatIsForgottenIsSilent) {
   EXPECT_EQ(count("BYE", "late"), 0U);
 }
 
-TEST_F(LateAnswer, AChallengedByeIsSentAgainWithCredentials) {
+TEST_F(LateAnswer, AStrangersChallengeGetsNoCredentials) {
   const CallId id = call();
   ASSERT_TRUE(world.run_until([&] { return world.phone.ended(id).has_value(); }, seconds(40)));
   answer(200, "late");

@@ -234,6 +234,86 @@ TEST(LocationScenario, ARequestWithinACallGoesToTheNextPlaceOfTheSameName) {
       << "the BYE goes there at once";
 }
 
+TEST(LocationScenario, AByeGoesToTheNextPlaceOfTheSameName) {
+  Stage stage;
+  stage.server.domains = {"edge.example.org"};
+  stage.server.record_route_host = "edge.example.org";
+  Servers servers(stage);
+  servers.publish();
+  World& world = servers.world;
+  world.network.set_name("edge.example.org", {servers.first_address(), servers.second_address()});
+  servers.register_phone(seconds(2));
+  ASSERT_TRUE(world.phone.call(world.account, "sip:bob@example.org"));
+  ASSERT_TRUE(world.run_until([&] { return world.confirmed(); }, seconds(5)));
+  world.run_for(seconds(1));
+  servers.kill_first();
+  ASSERT_TRUE(world.phone.hang_up(world.call_id()));
+  EXPECT_TRUE(world.run_until([&] { return world.peer.state() == MockPeer::CallState::Ended; },
+                              seconds(6)));
+  EXPECT_TRUE(
+      world.run_until([&] { return world.phone.ended(world.call_id()).has_value(); }, seconds(2)));
+}
+
+TEST(LocationScenario, AByeThatNoPlaceAnswersEndsTheCallAllTheSame) {
+  Stage stage;
+  stage.server.domains = {"edge.example.org"};
+  stage.server.record_route_host = "edge.example.org";
+  Servers servers(stage);
+  servers.publish();
+  World& world = servers.world;
+  world.network.set_name("edge.example.org", {servers.first_address(), servers.second_address()});
+  servers.register_phone(seconds(2));
+  ASSERT_TRUE(world.phone.call(world.account, "sip:bob@example.org"));
+  ASSERT_TRUE(world.run_until([&] { return world.confirmed(); }, seconds(5)));
+  servers.kill_first();
+  servers.second_host.down_link(servers.second_link).black_hole = true;
+  ASSERT_TRUE(world.phone.hang_up(world.call_id()));
+  EXPECT_TRUE(
+      world.run_until([&] { return world.phone.ended(world.call_id()).has_value(); }, seconds(70)));
+  world.run_for(seconds(70));
+  EXPECT_LE(world.sent_sip("BYE").size(), 3U * 11U) << "timer F's repetitions of three at most";
+}
+
+TEST(LocationScenario, OverTcpARequestWithinACallGoesToTheNextPlaceOfTheSameName) {
+  Stage stage;
+  stage.transport = sip::Transport::Tcp;
+  stage.server.domains = {"edge.example.org"};
+  stage.server.record_route_host = "edge.example.org";
+  Servers servers(stage);
+  servers.second.listen_streams();
+  World& world = servers.world;
+  world.network.set_name("edge.example.org", {servers.first_address(), servers.second_address()});
+  world.call_peer();
+  world.server.stop_listening_streams();
+  world.server.close_streams();
+  ASSERT_TRUE(world.phone.hold(world.call_id()));
+  ASSERT_TRUE(
+      world.run_until([&] { return world.peer.requests("INVITE").size() == 2; }, seconds(10)));
+  world.run_for(seconds(1));
+  EXPECT_TRUE(world.confirmed());
+  EXPECT_EQ(world.peer.remote_sdps().back().direction, "sendonly");
+  ASSERT_TRUE(world.phone.hang_up(world.call_id()));
+  EXPECT_TRUE(world.run_until([&] { return world.peer.state() == MockPeer::CallState::Ended; },
+                              seconds(2)));
+}
+
+TEST(LocationScenario, OverTcpWithNoPlaceLeftTheCallStaysAsItWas) {
+  Stage stage;
+  stage.transport = sip::Transport::Tcp;
+  stage.server.domains = {"edge.example.org"};
+  stage.server.record_route_host = "edge.example.org";
+  Servers servers(stage);  // The second accepts no connections.
+  World& world = servers.world;
+  world.network.set_name("edge.example.org", {servers.first_address(), servers.second_address()});
+  world.call_peer();
+  world.server.stop_listening_streams();
+  world.server.close_streams();
+  ASSERT_TRUE(world.phone.hold(world.call_id()));
+  world.run_for(seconds(60));
+  EXPECT_TRUE(world.confirmed());
+  EXPECT_EQ(world.peer.requests("INVITE").size(), 1U);
+}
+
 TEST(LocationScenario, NothingFoundIsRememberedAndToldOnce) {
   Servers servers;
   servers.add_account();

@@ -190,16 +190,25 @@ TEST(SipsScenario, MessagesAndQuestionsGoOverTheAccountsConnection) {
   ASSERT_TRUE(world.phone.command([&](Core& core, TimePoint now) {
     return core.send_message(world.account, "sips:bob@example.org", {"text/plain", "hello"}, now);
   }));
+  ASSERT_TRUE(world.phone.command([&](Core& core, TimePoint now) {
+    return core.ask_options(world.account, "sips:bob@example.org", now);
+  }));
+  SubscribeRequest lamp;
+  lamp.event = "presence";
+  lamp.target = "sips:bob@example.org";
   ASSERT_TRUE(world.phone.command(
-      [&](Core& core, TimePoint now) { return core.ask_options(world.account, "", now); }));
+      [&](Core& core, TimePoint now) { return core.subscribe(world.account, lamp, now); }));
   world.run_for(seconds(2));
   ASSERT_TRUE(world.phone.last<MessageResult>());
   EXPECT_EQ(world.phone.last<MessageResult>()->status, 200);
   ASSERT_TRUE(world.phone.last<OptionsResult>());
   EXPECT_EQ(world.phone.last<OptionsResult>()->status, 200);
-  for (const char* method : {"MESSAGE", "OPTIONS"}) {
+  for (const char* method : {"MESSAGE", "OPTIONS", "SUBSCRIBE"}) {
     const auto sent = world.sent_sip(method);
     ASSERT_EQ(sent.size(), 1U) << method;
+    if (std::string(method) != "MESSAGE") {
+      EXPECT_TRUE(is_sips(sent[0].message.first("Contact"))) << method;
+    }
     EXPECT_NE(sent[0].message.first("Via").find("SIP/2.0/TLS"), std::string::npos);
   }
   EXPECT_EQ(world.server.accepted_streams(), 1U);

@@ -89,6 +89,18 @@ TEST(TransferScenario, BlindAndTheCallEndsWhenItHasSucceeded) {
   EXPECT_EQ(world.phone.ended(call)->reason, "transferred");
 }
 
+TEST(TransferScenario, AStateWithBrokenParametersStillCounts) {
+  // As linphone 5.1 writes it.
+  Three world;
+  world.call_peer();
+  world.peer.script("REFER", {.status = 202});
+  ASSERT_TRUE(world.transfer(world.call_id(), "carol"));
+  world.run_for(milliseconds(500));
+  world.bob_tells(200, "terminated;reason=reason=noresource");
+  EXPECT_EQ(world.phone.last<TransferProgress>()->status, 200);
+  EXPECT_TRUE(world.phone.last<TransferProgress>()->finished);
+}
+
 TEST(TransferScenario, AFailedOneLeavesTheCallAsItWas) {
   Three world;
   world.call_peer();

@@ -5,7 +5,6 @@
 #include <glob.h>
 
 #include <filesystem>
-#include <fstream>
 
 namespace godwit::lab {
 namespace {
@@ -74,46 +73,11 @@ route[AUTHENTICATE] {
 
 }  // namespace
 
-Result<KamailioTls> kamailio_tls_config(const std::string& directory,
-                                        const std::vector<IpAddress>& addresses, NetNs& ns) {
-  KamailioTls tls{directory + "/tls.cfg", directory + "/certificate.pem"};
-  const std::string key = directory + "/key.pem";
-  std::string names;
-  for (const auto& address : addresses) {
-    names += fmt::format("{}IP:{}", names.empty() ? "" : ",", address.to_string());
-  }
-  ChildOptions openssl;
-  openssl.command = {"openssl",
-                     "req",
-                     "-x509",
-                     "-newkey",
-                     "ec",
-                     "-pkeyopt",
-                     "ec_paramgen_curve:P-256",
-                     "-nodes",
-                     "-days",
-                     "2",
-                     "-subj",
-                     "/CN=lab.test",
-                     "-addext",
-                     "subjectAltName=" + names,
-                     "-keyout",
-                     key,
-                     "-out",
-                     tls.certificate};
-  openssl.stderr_file = directory + "/openssl.log";
-  auto child = ns.spawn(openssl);
-  if (!child) return tl::unexpected(child.error());
-  const auto status = child->wait(std::chrono::seconds(10));
-  if (!status) return tl::unexpected(status.error());
-  if (*status != 0) return fail(ErrorCode::NotFound, "openssl made no certificate for the server");
-  std::ofstream out(tls.config_file);
-  out << fmt::format(
+std::string kamailio_tls_config(const Certificate& certificate) {
+  return fmt::format(
       "[server:default]\nmethod = TLSv1.2+\nverify_certificate = no\nrequire_certificate = no\n"
       "certificate = {}\nprivate_key = {}\n",
-      tls.certificate, key);
-  if (!out.flush()) return fail(ErrorCode::Io, "cannot write " + tls.config_file);
-  return tls;
+      certificate.file, certificate.key_file);
 }
 
 std::string kamailio_config(const KamailioOptions& options) {

@@ -2,8 +2,7 @@
 //
 // A real Kamailio as the laboratory's server: registrar and record-routing stateful proxy with
 // digest authentication of its own users on REGISTER and on requests that open a dialog. Writes the
-// configuration; starting and ending the process is the caller's. For TLS it has a certificate made
-// for the run, which is its own authority.
+// configuration; starting and ending the process is the caller's.
 #pragma once
 
 #include <string>
@@ -12,7 +11,7 @@
 
 #include "godwit/address.hpp"
 #include "godwit/result.hpp"
-#include "lab/netns.hpp"
+#include "lab/certificate.hpp"
 
 namespace godwit::lab {
 
@@ -23,14 +22,8 @@ struct KamailioOptions {
   std::vector<std::pair<std::string, std::string>> users;  ///< Name and password.
 };
 
-/// Makes a key and a certificate for `addresses` in `directory` with the program openssl and writes
-/// Kamailio's TLS settings beside them.
-struct KamailioTls {
-  std::string config_file;
-  std::string certificate;  ///< PEM; to be trusted by those who connect.
-};
-Result<KamailioTls> kamailio_tls_config(const std::string& directory,
-                                        const std::vector<IpAddress>& addresses, NetNs& ns);
+/// The text of its TLS settings.
+std::string kamailio_tls_config(const Certificate& certificate);
 
 std::string kamailio_config(const KamailioOptions& options);
 

@@ -13,6 +13,7 @@
 
 #include "base/random.hpp"
 #include "lab/capture.hpp"
+#include "lab/certificate.hpp"
 #include "lab/clock.hpp"
 #include "lab/kamailio.hpp"
 #include "lab/network.hpp"
@@ -128,16 +129,23 @@ class Run {
 
   Result<void> start_server() {
     ChildOptions child;
+    const bool streams = options_.signalling != Signalling::Udp;
+    Certificate certificate;
+    if (streams) {
+      auto made = make_certificate(directory_, {network_->server()}, network_->far());
+      if (!made) return tl::unexpected(made.error());
+      certificate = std::move(*made);
+      trusted_ = certificate.file;
+    }
     if (options_.server == ServerKind::Kamailio) {
       const std::string config = directory_ + "/kamailio.cfg";
       KamailioOptions kamailio;
       kamailio.listen = {network_->server()};
-      kamailio.streams = options_.signalling != Signalling::Udp;
-      if (kamailio.streams) {
-        auto tls = kamailio_tls_config(directory_, kamailio.listen, network_->far());
-        if (!tls) return tl::unexpected(tls.error());
-        kamailio.tls_config_file = tls->config_file;
-        trusted_ = tls->certificate;
+      kamailio.streams = streams;
+      if (streams) {
+        kamailio.tls_config_file = directory_ + "/tls.cfg";
+        const std::string tls = kamailio_tls_config(certificate);
+        if (auto r = write_private_file(kamailio.tls_config_file, tls); !r) return r;
       }
       kamailio.users = {{kPhoneUser, kPhonePassword}, {kCalleeUser, kCalleePassword}};
       if (auto r = write_private_file(config, kamailio_config(kamailio)); !r) return r;
@@ -157,6 +165,12 @@ class Run {
                        fmt::format("{}:{}", kPhoneUser, kPhonePassword),
                        "--user",
                        fmt::format("{}:{}", kCalleeUser, kCalleePassword)};
+      if (streams) {
+        const std::string host = network_->server().to_string();
+        child.command.insert(child.command.end(),
+                             {"--listen-tcp", host, "--listen-tls", host, "--tls-certificate",
+                              certificate.file, "--tls-key", certificate.key_file});
+      }
     }
     auto started = Party::start("server", network_->far(), child, directory_ + "/server.log");
     if (!started) return tl::unexpected(started.error());

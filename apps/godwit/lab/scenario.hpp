@@ -21,7 +21,7 @@ const char* to_string(ServerKind kind);
 
 struct ScenarioOptions {
   ServerKind server = ServerKind::Embedded;
-  Signalling signalling = Signalling::Udp;  ///< Of the phone; the embedded server knows UDP only.
+  Signalling signalling = Signalling::Udp;  ///< Of the phone.
   Family family = Family::V4;
   Duration rtt = std::chrono::milliseconds(50);
   Duration jitter{};

@@ -248,7 +248,7 @@ std::string serialise(const ResponseDraft& draft, std::string_view contact_value
   return out;
 }
 
-std::string via_with_source(std::string_view text, const Endpoint& source) {
+std::string via_with_source(std::string_view text, const Endpoint& source, unsigned keep) {
   const auto via = Via::parse(text);
   if (!via) return std::string(text);
   const bool asked = via->has_rport();
@@ -272,6 +272,9 @@ std::string via_with_source(std::string_view text, const Endpoint& source) {
     if (param.has_value) {
       out += '=';
       out += param.value;
+    } else if (keep != 0 && lex::iequals(param.name, "keep")) {
+      out += '=';
+      append_number(out, keep);
     }
   }
   if (received) {

@@ -63,6 +63,7 @@ struct RequestDraft {
   ContactSlot contact;
   std::string content_type;  ///< Empty: none, or among the headers.
   std::string body;
+  bool ask_keep = false;  ///< The top Via offers keep-alives (RFC 6223 §4.2).
 };
 
 struct ResponseDraft {
@@ -103,8 +104,9 @@ ResponseDraft make_response(const Message& request, int status, ResponseOptions 
 /// The top Via element with received and rport as RFC 3261 §18.2.1 and RFC 3581 §4 say: rport gets
 /// the source port if the client asked for it; received is added if it did, or if sent-by is not
 /// the source address. A received that the client wrote itself is removed. A Via that does not
-/// parse is given back as it is.
-std::string via_with_source(std::string_view via, const Endpoint& source);
+/// parse is given back as it is. A `keep` without a value gets this one, unless it is 0: the
+/// seconds that we want between keep-alives (RFC 6223 §4.4).
+std::string via_with_source(std::string_view via, const Endpoint& source, unsigned keep = 0);
 
 /// RFC 3261 §17.1.1.3, the ACK to a non-2xx final response: Request-URI, Call-ID, From, Route and
 /// CSeq number of the INVITE, To of the response. Serialise it with top_via_text(invite).

@@ -247,8 +247,20 @@ TEST(SipVia, IsStampedWithTheSource) {
       {"not a via", v4, "not a via"},
       {"", v4, ""},
   };
-  for (const Row& row : rows)
+  for (const Row& row : rows) {
     EXPECT_EQ(via_with_source(row.via, row.source), row.stamped) << row.via;
+    EXPECT_EQ(via_with_source(row.via, row.source, 90), row.stamped) << row.via;
+  }
+}
+
+TEST(BuilderTest, AnOfferOfKeepAlivesGetsItsValueOnce) {  // RFC 6223 §4.4.
+  const Endpoint source{IpAddress::v4(192, 0, 2, 1), 5060};
+  const std::string via = "SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bKa;keep";
+  EXPECT_EQ(via_with_source(via, source, 90), via + "=90");
+  EXPECT_EQ(via_with_source(via, source), via) << "not wanted";
+  EXPECT_EQ(via_with_source(via + "=5", source, 90), via + "=5") << "another element's";
+  EXPECT_EQ(via_with_source("SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bKa", source, 90),
+            "SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bKa");
 }
 
 TEST(SipCompanions, OfAnInviteRepeatItsTopVia) {
