@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include "commands.hpp"
+#include "godwit/version.hpp"
 #include "io/udp_socket.hpp"
 #include "phone.hpp"
 #include "phone_settings.hpp"
@@ -41,7 +42,7 @@ int run_phone(PhoneFlags& flags) {
 void add_phone_command(CLI::App& app, int* status) {
   CLI::App* command = app.add_subcommand(
       "phone", "A softphone that stays reachable and keeps its calls wherever the address goes");
-  command->set_version_flag("--version", "godwit 0.1.0");
+  command->set_version_flag("--version", std::string("godwit ") + kVersion);
   command->footer(
       "Commands are read from standard input; `help` lists them. The input's end is\n"
       "`quit`. Exit status: 0, or 1 failed start, 2 wrong flag or file.");

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "commands.hpp"
+#include "godwit/version.hpp"
 #include "help_format.hpp"
 
 namespace godwit::app {
@@ -33,7 +34,7 @@ int run(int argc, char** argv) {
   CLI::App app{"Godwit: a SIP user agent that keeps its calls when the address changes", "godwit"};
   app.formatter(std::make_shared<HelpFormatter>());
   app.require_subcommand(1);
-  app.set_version_flag("--version", "godwit 0.1.0");
+  app.set_version_flag("--version", std::string("godwit ") + kVersion);
 
   int status = kExitOk;
   add_phone_command(app, &status);

@@ -201,6 +201,8 @@ void Phone::note(const Event& event) {
     set_up(incoming->call);
     // Nobody fills the disk, or overwrites a recording, by ringing.
     if (settings_.auto_answer) start_recording(incoming->call);
+    // The library answers it.
+    if (incoming->replaces) return;
     const auto taken =
         settings_.auto_answer ? agent_->answer(incoming->call) : agent_->ring(incoming->call);
     // The caller may have given up meanwhile; then the call's own event says so.
@@ -288,11 +290,13 @@ void Phone::report(std::string_view command, const Result<std::string>& result) 
     json.begin_object().member("event", "result").member("t_ms", io::now().time_since_epoch());
     json.member("command", command).member("ok", result.has_value());
     if (result && command == "call") json.member("call", current_.value());
+    if (begun_) json.member(begun_->first, begun_->second);
     if (!result) json.member("error", result.error().detail);
     write_line(json.end_object().take());
   } else if (result && !result->empty()) {
     say(*result);
   }
+  begun_.reset();
   if (!result) complain(printable(std::string(command)) + ": " + result.error().detail);
 }
 

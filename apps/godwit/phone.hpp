@@ -103,6 +103,8 @@ class Phone {
   Result<std::string> do_help(const std::string& argument);
   Result<std::string> do_quit(const std::string& argument);
   Result<std::string> send(AudioSource source);
+  template <typename Id>
+  Result<std::string> begun(const char* what, const Result<Id>& result);
   std::string status_json() const;
   std::string status_text() const;
 
@@ -120,6 +122,8 @@ class Phone {
   std::uint32_t recorded_calls_ = 0;
   std::optional<TimePoint> waits_until_;
   std::optional<PublicationId> published_;
+  /// What the command in hand has begun, for its `result`: the member's name and its number.
+  std::optional<std::pair<const char*, std::uint32_t>> begun_;
   bool quitting_ = false;
   bool prompt_shown_ = false;
   int exit_status_ = 0;

@@ -7,12 +7,6 @@
 namespace godwit::app {
 namespace {
 
-template <typename Id>
-Result<std::string> begun(const Result<Id>& result) {
-  if (!result) return tl::unexpected(result.error());
-  return std::string{};
-}
-
 std::string xml_text(const std::string& text) {
   std::string escaped;
   for (const char c : text) {
@@ -40,10 +34,17 @@ std::string presence_document(const std::string& aor, bool open, const std::stri
 
 }  // namespace
 
+template <typename Id>
+Result<std::string> Phone::begun(const char* what, const Result<Id>& result) {
+  if (!result) return tl::unexpected(result.error());
+  begun_ = {what, result->value()};
+  return std::string{};
+}
+
 Result<std::string> Phone::do_dtmf(const std::string& argument) {
   const auto call = pick({});
   if (!call) return tl::unexpected(call.error());
-  return begun(agent_->send_dtmf(*call, argument));
+  return begun("request", agent_->send_dtmf(*call, argument));
 }
 
 Result<std::string> Phone::do_message(const std::string& argument) {
@@ -53,19 +54,20 @@ Result<std::string> Phone::do_message(const std::string& argument) {
   }
   MessageContent content;
   content.body = argument.substr(argument.find_first_not_of(' ', space));
-  return begun(agent_->send_message(account_, argument.substr(0, space), std::move(content)));
+  return begun("request",
+               agent_->send_message(account_, argument.substr(0, space), std::move(content)));
 }
 
 Result<std::string> Phone::do_options(const std::string& argument) {
-  return begun(agent_->ask_options(account_, argument));
+  return begun("request", agent_->ask_options(account_, argument));
 }
 
 Result<std::string> Phone::do_transfer(const std::string& argument) {
   const auto call = pick({});
   if (!call) return tl::unexpected(call.error());
   if (const auto other = pick(argument); other && !argument.empty())
-    return begun(agent_->transfer(*call, *other));
-  return begun(agent_->transfer(*call, argument));
+    return begun("request", agent_->transfer(*call, *other));
+  return begun("request", agent_->transfer(*call, argument));
 }
 
 Result<std::string> Phone::do_accept_transfer(const std::string& argument) {
@@ -82,7 +84,7 @@ Result<std::string> Phone::do_subscribe(const std::string& argument) {
   request.event = argument.substr(0, space);
   if (space != std::string::npos)
     request.target = argument.substr(argument.find_first_not_of(' ', space));
-  return begun(agent_->subscribe(account_, std::move(request)));
+  return begun("subscription", agent_->subscribe(account_, std::move(request)));
 }
 
 Result<std::string> Phone::do_unsubscribe(const std::string& argument) {
@@ -106,14 +108,14 @@ Result<std::string> Phone::do_publish(const std::string& argument) {
   request.body = presence_document(settings_.account.aor, state == "open", note);
   if (published_) {
     const auto replaced = agent_->publish(*published_, {request.content_type, request.body});
-    if (replaced) return std::string{};
+    if (replaced) return begun("publication", Result<PublicationId>(*published_));
     // One that the server refused for good is no more.
     if (replaced.error().code != ErrorCode::NotFound) return tl::unexpected(replaced.error());
   }
   const auto made = agent_->publish(account_, std::move(request));
   if (!made) return tl::unexpected(made.error());
   published_ = *made;
-  return std::string{};
+  return begun("publication", made);
 }
 
 Result<std::string> Phone::do_unpublish(const std::string&) {

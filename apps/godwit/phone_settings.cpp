@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "io/sound_files.hpp"
+#include "io/tls.hpp"
 
 namespace godwit::app {
 namespace {
@@ -278,6 +279,7 @@ PhoneFlags::PhoneFlags(CLI::App& command) {
   table_.list("further-proxy", "URI",
               "One more proxy, with a registration of its own (SIP Outbound); at most three",
               [&account](const std::string& given) -> Result<void> {
+                if (auto good = check_sip_uri(given, false); !good) return good;
                 account.further_outbound_proxies.push_back(given);
                 return {};
               });
@@ -365,8 +367,13 @@ PhoneFlags::PhoneFlags(CLI::App& command) {
       "media-timeout", "SECONDS",
       "Hang up when nothing has come from the other side for so long, 5 to 3600; 0: never "
       "[0]",
-      0, 3'600,
-      [&agent](std::int64_t value) { agent.media.timeout = std::chrono::seconds(value); });
+      [&agent](const std::string& given) -> Result<void> {
+        const auto seconds = parse_number(given, 0, 3'600);
+        if (!seconds || (*seconds != 0 && *seconds < 5))
+          return must_be("0 or a number from 5 to 3600", given);
+        agent.media.timeout = std::chrono::seconds(*seconds);
+        return {};
+      });
   table_.text("source", "SOURCE",
               "What calls send: silence, tone, tone:HZ, file:PATH or echo [silence]",
               into(settings_.source, parse_source));
@@ -398,22 +405,22 @@ void PhoneFlags::add_call_flags() {
       "When the other side asks us to call somebody else (REFER): ask (accept-transfer says "
       "yes), accept or refuse [ask]",
       into(settings_.agent.transfers, parse_transfers));
-  table_.text("session-expires", "SECONDS",
-              "Session timer (RFC 4028): the interval to ask for, 90 to 86400; 0: none [1800]",
-              [&calls](const std::string& given) -> Result<void> {
-                const auto seconds = parse_number(given, 0, 86'400);
-                if (!seconds || (*seconds != 0 && *seconds < 90))
-                  return must_be("0 or a number from 90 to 86400", given);
-                calls.session_timer = *seconds == 0 ? ExtensionUse::Off : ExtensionUse::Supported;
-                if (*seconds != 0) calls.session_expires = std::chrono::seconds(*seconds);
-                return {};
-              });
+  table_.number("session-expires", "SECONDS",
+                "Session timer (RFC 4028): the interval to ask for, 90 to 86400; 0: none [1800]",
+                [&calls](const std::string& given) -> Result<void> {
+                  const auto seconds = parse_number(given, 0, 86'400);
+                  if (!seconds || (*seconds != 0 && *seconds < 90))
+                    return must_be("0 or a number from 90 to 86400", given);
+                  calls.session_timer = *seconds == 0 ? ExtensionUse::Off : ExtensionUse::Supported;
+                  if (*seconds != 0) calls.session_expires = std::chrono::seconds(*seconds);
+                  return {};
+                });
 }
 
 Result<PhoneSettings> PhoneFlags::take() {
   if (!config_file_.empty()) {
     if (auto taken = table_.take_file(config_file_); !taken) {
-      return tl::unexpected(taken.error());
+      return fail(taken.error().code, "--config: " + taken.error().detail);
     }
   }
   if (auto taken = table_.take_flags(); !taken) return tl::unexpected(taken.error());
@@ -426,6 +433,11 @@ Result<PhoneSettings> PhoneFlags::take() {
   if (settings_.account.aor.empty()) {
     return fail(ErrorCode::InvalidArgument,
                 "--account is needed, e.g. --account sip:alice@192.0.2.1");
+  }
+  if (!settings_.account.further_outbound_proxies.empty() &&
+      settings_.account.outbound_proxy.empty()) {
+    return fail(ErrorCode::InvalidArgument,
+                "--further-proxy needs --proxy, the first of the account's proxies");
   }
   return settings_;
 }
@@ -451,6 +463,12 @@ Result<void> PhoneFlags::check_transport() {
   }
   if (settings_.agent.listen_tls && tls.certificate.empty()) {
     return fail(ErrorCode::InvalidArgument, "--listen-tls needs --tls-certificate and --tls-key");
+  }
+  // Read once already now: else the first TLS connection would find what is wrong with them.
+  if (!tls.ca_file.empty() || !tls.certificate.empty()) {
+    if (const auto context = io::TlsContext::create(tls); !context) {
+      return fail(ErrorCode::Io, "TLS: " + context.error().detail);
+    }
   }
   return {};
 }

@@ -5,7 +5,9 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <fstream>
 #include <utility>
 
@@ -27,7 +29,8 @@ Result<std::string> read_small_file(const std::string& file) {
   std::string content(kMaxFile + 1, '\0');
   stream.read(content.data(), static_cast<std::streamsize>(content.size()));
   if (stream.bad() || (stream.fail() && !stream.eof())) {
-    return fail(ErrorCode::Io, "cannot read " + quoted(file));
+    return fail(ErrorCode::Io,
+                fmt::format("cannot read {}: {}", quoted(file), std::strerror(errno)));
   }
   content.resize(static_cast<std::size_t>(stream.gcount()));
   if (content.size() > kMaxFile) {
@@ -136,6 +139,10 @@ void SettingTable::number(std::string name, std::string metavar, std::string hel
         take(*value);
         return {};
       });
+}
+
+void SettingTable::number(std::string name, std::string metavar, std::string help, TakeText take) {
+  add(std::move(name), std::move(metavar), std::move(help), Kind::Number, std::move(take));
 }
 
 void SettingTable::choice(std::string name, std::string help, bool* target) {

@@ -27,6 +27,8 @@ class SettingTable {
   void text(std::string name, std::string metavar, std::string help, TakeText take);
   void number(std::string name, std::string metavar, std::string help, std::int64_t lowest,
               std::int64_t highest, std::function<void(std::int64_t)> take);
+  /// A number with rules of its own.
+  void number(std::string name, std::string metavar, std::string help, TakeText take);
   /// `--name` and `--no-name`; in a file true or false. *target is the default that --help tells.
   void choice(std::string name, std::string help, bool* target);
   /// May be given several times; in a file one text or an array of them.

@@ -76,7 +76,7 @@ struct CallPolicy {
   /// Session timers (RFC 4028): the call is refreshed from time to time, and ends on a side whose
   /// peer has vanished. Required: a peer without it refuses our call with 420.
   ExtensionUse session_timer = ExtensionUse::Supported;
-  /// The interval that we ask for, and the shortest that we accept; at least 90 s.
+  /// The interval that we ask for, at most a day, and the shortest that we accept, at least 90 s.
   std::chrono::seconds session_expires{1800};
   std::chrono::seconds min_session_expires{90};
   RedirectPolicy redirect = RedirectPolicy::Follow;
@@ -162,8 +162,8 @@ const char* to_string(Codec codec);
 
 struct MediaConfig {
   std::vector<Codec> codecs{Codec::Pcmu, Codec::Pcma};
-  std::chrono::milliseconds packet_time{20};
-  std::uint16_t rtp_port_min = 16384;  ///< Even ports from here …
+  std::chrono::milliseconds packet_time{20};  ///< Audio per RTP packet: 10 to 60 ms in tens.
+  std::uint16_t rtp_port_min = 16384;         ///< Even ports from here …
   std::uint16_t rtp_port_max = 32767;  ///< … to here are tried for RTP; RTCP is the next odd one.
   /// Follow the peer's RTP to a new source address without signalling ("symmetric RTP"). Off: audio
   /// goes where SDP says and nowhere else.
@@ -239,8 +239,9 @@ struct IpChangeOptions {
 struct AudioSource {
   enum class Kind : std::uint8_t { Silence, Tone, File, Echo } kind = Kind::Silence;
   double tone_hz = 440.0;  ///< Kind::Tone: 20 to 3 900 Hz.
-  std::string file = {};  ///< Kind::File: anything libsndfile reads; resampled channels: first one.
-  bool loop = false;      ///< Kind::File: start again at the end.
+  std::string file =
+      {};             ///< Kind::File: anything libsndfile reads, resampled; channels: the first.
+  bool loop = false;  ///< Kind::File: start again at the end.
 };
 
 }  // namespace godwit

@@ -6,6 +6,11 @@
 // from any thread, also from inside the event handler; commands are carried out in order on the
 // signalling thread. The handler is called on the signalling thread, must not block, and is not
 // called after the destructor has returned.
+//
+// Commands return when they have been taken, not when the network has answered: events tell the
+// rest. They fail with NotFound (no such account, call, …), InvalidArgument, WrongState (not now;
+// after shutdown(); from a MessageHook or TraceSink), Busy or Unsupported, and Error::detail says
+// in words what is wrong. No command throws.
 #pragma once
 
 #include <functional>
@@ -31,7 +36,9 @@ class UserAgent {
  public:
   /// Starts the threads; events may come before it has returned. `on_event` must be callable;
   /// `on_log` may be empty, and gets what is at least as grave as `lowest`: at Debug every SIP
-  /// message, without credentials.
+  /// message, without credentials. Throws std::invalid_argument without `on_event`, and
+  /// std::runtime_error if the system gives no timers or descriptors; a port or a network that
+  /// cannot be had becomes a Warning.
   UserAgent(UserAgentConfig config, EventHandler on_event, LogHandler on_log = {},
             LogLevel lowest = LogLevel::Info);
   /// Ends calls and registrations without waiting for answers (see `shutdown`), joins the threads.
@@ -40,9 +47,11 @@ class UserAgent {
   UserAgent& operator=(const UserAgent&) = delete;
 
   /// Sends BYE and un-REGISTER and waits for their answers, at most `limit`; inside the event
-  /// handler it does not wait.
+  /// handler it does not wait. Afterwards nothing new can be begun.
   void shutdown(Duration limit);
 
+  /// Begins to register at once unless `register_on_add` is off; RegistrationChanged tells how it
+  /// goes. Calls may be made before it has ended.
   Result<AccountId> add_account(AccountConfig config);
   /// Ends the account's calls, unregisters and forgets it.
   Result<void> remove_account(AccountId account);
@@ -57,8 +66,10 @@ class UserAgent {
 
   /// Calls `target`, a SIP URI or a user name at the account's domain.
   Result<CallId> call(AccountId account, const std::string& target);
-  /// Sends 180 for an incoming call.
+  /// Sends 180 for an incoming call. WrongState for one that takes another call's place
+  /// (IncomingCall::replaces): it is answered by itself.
   Result<void> ring(CallId call);
+  /// Takes an incoming call: 200.
   Result<void> answer(CallId call);
   /// Declines an incoming call with `status` (400 to 699).
   Result<void> reject(CallId call, int status = 603);
@@ -70,6 +81,8 @@ class UserAgent {
   Result<void> follow_redirect(CallId call);
   /// CANCEL, BYE or 603, whichever the call's state asks for.
   Result<void> hang_up(CallId call);
+  /// A re-INVITE that stops the other side's audio; CallMediaChanged::held_by_us tells when it is
+  /// so. What our source sends goes on, as music on hold does.
   Result<void> hold(CallId call);
   Result<void> resume(CallId call);
   /// The same with extra headers, or without telling who calls.
@@ -77,9 +90,12 @@ class UserAgent {
   /// The same with a Reason header in the BYE or CANCEL (RFC 3326).
   Result<void> hang_up(CallId call, ReasonHeader reason);
 
+  /// What the call sends from now on. Io: the file cannot be read.
   Result<void> set_source(CallId call, AudioSource source);
-  /// Writes what is received to a WAV file until the call ends; an empty name stops recording.
+  /// Writes what is received to a WAV file (8 kHz, mono) until the call ends, over one that is
+  /// there; an empty name stops recording. A file that cannot be written becomes a Warning.
   Result<void> record(CallId call, const std::string& file);
+  /// Sends silence instead of the source.
   Result<void> mute(CallId call, bool muted);
 
   /// Sends a message (RFC 3428) to a SIP URI or a user name at the account's domain; MessageResult
@@ -118,7 +134,9 @@ class UserAgent {
   Result<void> publish(PublicationId publication, MessageContent content);
   Result<void> unpublish(PublicationId publication);
 
-  /// Does everything PJSIP's function of this name does; on Linux it is normally not needed.
+  /// Acts as if the address had changed: looks at the network anew, registers and refreshes the
+  /// calls as IpChangePolicy says. The Generation names the change in its events. Where
+  /// `watch_network` is on, it is normally not needed.
   Result<Generation> handle_ip_change(IpChangeOptions options = {});
   /// Closes the listeners of one transport (not Auto) and opens them anew: a stuck UDP socket, a
   /// TLS listener with a new certificate. Connections and calls stay. NotFound: there are none.

@@ -57,13 +57,13 @@ struct Members {
     }
     diversions("diversions", event.diversions, "reason");
     diversions("history", event.history, "index");
+    if (event.replaces) json.member("replaces", event.replaces.value());
     if (event.headers.empty()) return;
     json.key("headers").begin_array();
     for (const Header& header : event.headers) {
       json.begin_object().member("name", header.name).member("value", header.value).end_object();
     }
     json.end_array();
-    if (event.replaces) json.member("replaces", event.replaces.value());
   }
   void operator()(const CallStateChanged& event) {
     begin("call_state");

@@ -31,6 +31,14 @@ TEST(EventJson, EveryEventIsOneLineWithNameAndTime) {
       {IncomingCall{CallId{2}, AccountId{1}, "sip:bob@example.org", "Bob", "sip:a@example.org"},
        R"({"event":"incoming_call","t_ms":12345.25,"call":2,"account":1,)"
        R"("from":"sip:bob@example.org","from_display_name":"Bob","to":"sip:a@example.org"})"},
+      {IncomingCall{.call = CallId{4},
+                    .account = AccountId{1},
+                    .from = "sip:b@c.d",
+                    .from_display_name = {},
+                    .to = "sip:a@c.d",
+                    .replaces = CallId{3}},
+       R"({"event":"incoming_call","t_ms":12345.25,"call":4,"account":1,"from":"sip:b@c.d",)"
+       R"("to":"sip:a@c.d","replaces":3})"},
       {CallStateChanged{CallId{2}, CallState::EarlyMedia, 183, ""},
        R"({"event":"call_state","t_ms":12345.25,"call":2,"state":"early_media","status":183})"},
       {CallMediaChanged{CallId{2}, *Endpoint::parse("10.0.0.1:4000"),

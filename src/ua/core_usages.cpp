@@ -33,8 +33,14 @@ Result<UsageTarget> Core::Impl::usage_target(const Account& account, const std::
     target.direct = address.endpoint();
   }
   // RFC 3261 §26.2.2. What goes straight to a host goes by UDP.
-  if (address.sips &&
-      (target.direct || (account.server && account.transport != sip::Transport::Tls))) {
+  if (target.direct && (address.sips || address.transport == sip::Transport::Tls)) {
+    return fail(
+        ErrorCode::InvalidArgument,
+        std::string(what) + " \"" + text +
+            "\" needs TLS, but without an outbound proxy what goes to another host than the "
+            "account's goes by UDP");
+  }
+  if (address.sips && account.server && account.transport != sip::Transport::Tls) {
     return fail(ErrorCode::InvalidArgument,
                 std::string(what) + " \"" + text + "\" needs TLS, which the account does not use");
   }

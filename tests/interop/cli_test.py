@@ -109,6 +109,12 @@ class UsageTest(unittest.TestCase):
                 ([*ACCOUNT, "--password", "a", "--password-file", "b"], "--password-file"),
                 ([*ACCOUNT, "--password-file", "/no/such"], "/no/such"),
                 ([*ACCOUNT, "--config", "/no/such.toml"], "/no/such.toml"),
+                ([*ACCOUNT, "--media-timeout", "4"], "--media-timeout"),
+                ([*ACCOUNT, "--session-expires", "89"], "--session-expires"),
+                ([*ACCOUNT, "--further-proxy", "junk"], "--further-proxy"),
+                ([*ACCOUNT, "--further-proxy", "sip:192.0.2.1"], "--proxy"),
+                ([*ACCOUNT, "--tls-ca", "/dev/null"], "/dev/null"),
+                ([*ACCOUNT, "--tls-certificate", "/dev/null", "--tls-key", "/dev/null"], "/dev/null"),
                 ([*ACCOUNT, "--sip-port"], "--sip-port"),
                 ([*ACCOUNT, "stray"], "stray")]:
             with self.subTest(flags=flags):
@@ -131,7 +137,7 @@ class UsageTest(unittest.TestCase):
         for text, line, key in [
                 ('acount = "x"', 1, "acount"), ('\nsip-port = "5060"', 2, "sip-port"),
                 ("sip-port = 5060.5", 1, "sip-port"), ("sip-port = 70000", 1, "sip-port"),
-                ("latch = 1", 1, "latch"), ("account = [1]", 1, "account"),
+                ("latch = 1", 1, "latch"), ("media-timeout = 4", 1, "media-timeout"), ("account = [1]", 1, "account"),
                 ('bind = ["127.0.0.1", 5]', 1, "bind"), ('bind = ["nowhere"]', 1, "bind"),
                 ('[phone]\nlatch = true', 1, "phone"), ('events = "xml"', 1, "events"),
                 ('account = "sip:a@b"\naccount = "sip:a@b"', 2, "account"), ("account =", 1, "")]:
@@ -143,7 +149,8 @@ class UsageTest(unittest.TestCase):
         file = self.folder / "phone.toml"
         local = address()
         file.write_text(f'account = "sip:alice@{local}"\nbind = "192.0.2.77"\nevents = "json"\n'
-                        'register = false\nlatch = false\n', encoding="utf-8")
+                        'register = false\nlatch = false\nmedia-timeout = 5\nsession-expires = 90\n',
+                        encoding="utf-8")
         result = run("phone", "--config", file, "--bind", local, stdin="quit\n")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn(f"sip:alice@{local}", result.stdout)

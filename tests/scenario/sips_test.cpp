@@ -106,6 +106,12 @@ TEST(SipsScenario, NothingFallsBackToAnotherTransport) {
     });
     ASSERT_FALSE(asked);
     EXPECT_NE(asked.error().detail.find("needs TLS"), std::string::npos);
+    const auto aside = world.phone.command([&](Core& core, TimePoint now) {
+      return core.ask_options(
+          world.account, "sip:bob@" + world.peer_address().to_uri_host() + ";transport=tls", now);
+    });
+    ASSERT_FALSE(aside);
+    EXPECT_NE(aside.error().detail.find("needs TLS"), std::string::npos);
     // Straight to a host that takes no TLS: not by UDP either.
     const auto direct =
         world.phone.call(world.account, "sips:bob@" + world.peer_address().to_uri_host());
