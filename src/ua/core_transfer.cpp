@@ -2,6 +2,8 @@
 //
 // Transfers: REFER (RFC 3515) sent and received within a call, with the implicit subscription by
 // which its progress is told, and INVITE with Replaces (RFC 3891), as RFC 5589 puts them together.
+#include <algorithm>
+
 #include "ua/core_impl.hpp"
 #include "wire/sip/headers.hpp"
 #include "wire/sip/lex.hpp"
@@ -102,8 +104,10 @@ sip::OwnRequest Core::Impl::refer_request(const Call& call,
   refer.token = transfer.request.value();
   refer.method = wire::Method::Refer;
   refer.headers.emplace_back(HeaderId::ReferTo, transfer.refer_to);
-  refer.headers.emplace_back(HeaderId::ReferredBy,
-                             "<" + accounts_.at(call.account)->aor.uri() + ">");
+  if (!call.options.hide_identity) {
+    refer.headers.emplace_back(HeaderId::ReferredBy,
+                               "<" + accounts_.at(call.account)->aor.uri() + ">");
+  }
   refer.headers.emplace_back(HeaderId::Supported, "replaces, norefersub");
   return refer;
 }
@@ -268,7 +272,7 @@ Result<Call*> Core::Impl::require_asked(CallId id) {
   const auto call = require_call(id);
   if (!call) return call;
   const auto& asked = (*call)->transfer_request;
-  if (!asked || asked->new_call || asked->accepted) {
+  if (!asked || asked->new_call || asked->accepted || asked->status >= 200) {
     return fail(ErrorCode::WrongState,
                 "the other side of call " + std::to_string(id.value()) + " asks for no transfer");
   }
@@ -307,10 +311,13 @@ void Core::Impl::advance_transfers(Call& call, TimePoint now) {
   repeat_refer(call, now);
   if (!call.transfer_request) return;
   IncomingTransfer& asked = *call.transfer_request;
-  if (asked.accepted && !asked.new_call) {
+  if (asked.accepted && !asked.new_call && asked.status < 200) {
     timers_.cancel(asked.limit);
     // RFC 3892 §2.2: the transferor's own word on who refers is passed on.
-    const auto placed = place_call(call.account, asked.target, now, CallOptions{},
+    // Whoever hides from the peer hides from where the peer sends us, which may be the peer again.
+    CallOptions options;
+    options.hide_identity = call.options.hide_identity;
+    const auto placed = place_call(call.account, asked.target, now, std::move(options),
                                    {call.id, asked.replaces, asked.referred_by});
     if (placed) {
       asked.new_call = *placed;
@@ -405,6 +412,12 @@ std::optional<int> Core::Impl::find_replaced(const wire::Message& invite, Call**
   if (confirmed && replaces->early_only) return 486;
   // §3: an early dialog that we did not begin cannot be replaced: 481.
   if (!confirmed && !call.outgoing) return 481;
+  // Its place is taken at once and beyond all limits, hence by one call only: whoever knows the
+  // identifiers could fill us with calls that wait for their ACK.
+  const bool taken = std::any_of(calls_.begin(), calls_.end(), [&](const auto& entry) {
+    return entry.second->replaces == call.id && entry.second->state != CallState::Ended;
+  });
+  if (taken) return 486;
   *replaced = &call;
   return std::nullopt;
 }

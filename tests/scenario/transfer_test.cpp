@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Transfers in every role, and the change of address that hits them.
+#include "stranger.hpp"
 #include "world.hpp"
 
 namespace godwit::scenario {
@@ -291,6 +292,21 @@ TEST(TransferScenario, AChangeWhileItIsUnderWay) {
   EXPECT_EQ(world.carol.state(), MockPeer::CallState::Confirmed);
 }
 
+TEST(TransferScenario, WhatWasDeclinedWithoutANetworkStaysDeclined) {
+  Three world;
+  world.call_peer();
+  const CallId call = world.call_id();
+  world.bob_asks("<sip:carol@example.org>");
+  world.wifi_goes();
+  world.run_for(seconds(1));
+  ASSERT_TRUE(world.refuse(call));
+  EXPECT_FALSE(world.accept(call));
+  world.wifi_comes();
+  world.run_for(seconds(5));
+  EXPECT_EQ(world.told().back(), "603");
+  EXPECT_TRUE(world.carol.requests("INVITE").empty());
+}
+
 std::string replaces_of(World& world, bool early_only = false) {
   // As the peer's side of our call would name it to others: our tag is the to-tag.
   const auto invite = world.peer.requests("INVITE").at(0).message;
@@ -330,6 +346,22 @@ TEST(ReplacesScenario, WhatCannotBeReplacedIsRefused) {
   EXPECT_EQ(refused_with(replaces_of(world, true)), 486);
   EXPECT_TRUE(world.confirmed());
   EXPECT_TRUE(world.phone.all<IncomingCall>().empty());
+}
+
+TEST(ReplacesScenario, OnlyOneCallAtATimeTakesAPlace) {
+  Three world;
+  world.call_peer();
+  Stranger stranger(world);
+  for (int i = 0; i < 40; ++i) {
+    SipText invite = stranger.request("INVITE", "again" + std::to_string(i));
+    invite.append("Replaces", replaces_of(world));  // Without an offer: answered by the ACK only.
+    stranger.send(invite);
+  }
+  world.run_for(seconds(1));
+  EXPECT_EQ(world.phone.all<IncomingCall>().size(), 1U);
+  EXPECT_LE(world.phone.engines(), 2U);
+  EXPECT_TRUE(stranger.last(486));
+  EXPECT_TRUE(world.phone.state(CallId{1}) == CallState::Confirmed) << "nobody has taken over yet";
 }
 
 }  // namespace
