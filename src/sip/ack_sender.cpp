@@ -98,9 +98,12 @@ void AckSender::transmit(Ack& ack) {
     // RFC 3261 §17.1.1.3 keeps a branch for the same message only; from another address it is
     // another one, and its Via must lead back to where we are.
     wire::RequestDraft draft = ack.dialog.make_ack(ack.content.invite_cseq);
-    // RFC 3261 §22.1: the ACK carries the credentials of its INVITE.
-    for (const AuthorizationHeader& header : ack.content.credentials)
-      draft.headers.emplace_back(header.name, header.value);
+    // RFC 3261 §22.1: the ACK carries the credentials of its INVITE. They are for the hop that
+    // asked for them: without its Record-Route this goes to where the peer's Contact says.
+    const bool same_hop = flow.remote.address == flow_.remote.address;
+    for (const AuthorizationHeader& header : ack.content.credentials) {
+      if (same_hop) draft.headers.emplace_back(header.name, header.value);
+    }
     if (!ack.content.sdp.empty()) {
       draft.content_type = "application/sdp";
       draft.body = ack.content.sdp;

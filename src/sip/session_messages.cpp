@@ -141,6 +141,9 @@ Result<ClientTransactionId> InviteSession::send(wire::RequestDraft draft, Digest
 bool InviteSession::has_new_credentials(const ResponseArrived& event, DigestAttempt& attempt) {
   if (!answers_challenges_) return false;
   const auto server = context_.transactions.client_flow(event.transaction).value_or(flow_).remote;
+  // It is our first hop that is trusted. Without a Record-Route of its the dialog's requests go to
+  // where the peer's Contact says, and the peer may ask with a nonce of our registrar's.
+  if (server.address != flow_.remote.address) return false;
   return digest_.on_challenge(*event.response, server, attempt).verdict == ChallengeVerdict::Retry;
 }
 

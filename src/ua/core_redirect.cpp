@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ua/core_impl.hpp"
+#include "wire/sip/uri.hpp"
 
 namespace godwit::ua {
 namespace {
@@ -12,7 +13,10 @@ namespace {
 /// For how long the application may think about a redirection (RedirectPolicy::Ask).
 constexpr Duration kChoiceWait = std::chrono::seconds(60);
 
-bool is_secure(const std::string& uri) { return uri.starts_with("sips:"); }
+bool is_secure(const std::string& uri) {
+  const auto parsed = wire::Uri::parse(uri);
+  return parsed && parsed->scheme == wire::Scheme::Sips;
+}
 
 }  // namespace
 

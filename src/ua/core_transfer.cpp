@@ -2,6 +2,8 @@
 //
 // Transfers: REFER (RFC 3515) sent and received within a call, with the implicit subscription by
 // which its progress is told, and INVITE with Replaces (RFC 3891), as RFC 5589 puts them together.
+#include <algorithm>
+
 #include "ua/core_impl.hpp"
 #include "wire/sip/headers.hpp"
 #include "wire/sip/lex.hpp"
@@ -102,8 +104,10 @@ sip::OwnRequest Core::Impl::refer_request(const Call& call,
   refer.token = transfer.request.value();
   refer.method = wire::Method::Refer;
   refer.headers.emplace_back(HeaderId::ReferTo, transfer.refer_to);
-  refer.headers.emplace_back(HeaderId::ReferredBy,
-                             "<" + accounts_.at(call.account)->aor.uri() + ">");
+  if (!call.options.hide_identity) {
+    refer.headers.emplace_back(HeaderId::ReferredBy,
+                               "<" + accounts_.at(call.account)->aor.uri() + ">");
+  }
   refer.headers.emplace_back(HeaderId::Supported, "replaces, norefersub");
   return refer;
 }
@@ -196,12 +200,14 @@ int Core::Impl::on_refer_notify(Call& call, const wire::Message& notify, TimePoi
   return 200;
 }
 
-void Core::Impl::on_transfer_timer(Call& call, TimePoint now) {
-  if (call.transfer) {
-    finish_transfer(call, 408, "nothing more was heard of the transfer");
-  } else if (call.transfer_request && !call.transfer_request->new_call) {
+void Core::Impl::on_transfer_timer(Call& call) {
+  if (call.transfer) finish_transfer(call, 408, "nothing more was heard of the transfer");
+}
+
+void Core::Impl::on_asked_timer(Call& call, TimePoint now) {
+  const auto& asked = call.transfer_request;
+  if (asked && !asked->accepted && !asked->new_call && asked->status < 200)
     decline_transfer(call, now);
-  }
 }
 
 // --- the peer asks us ---
@@ -258,7 +264,7 @@ void Core::Impl::on_refer(Call& call, const sip::InDialogRequest& request, TimeP
   if (config_.transfers == TransferPolicy::Accept) {
     call.transfer_request->accepted = true;
   } else {
-    call.transfer_request->limit = schedule(call, CallTimer::Transfer, now + kAskLimit);
+    call.transfer_request->limit = schedule(call, CallTimer::TransferAsked, now + kAskLimit);
   }
 }
 
@@ -266,7 +272,7 @@ Result<Call*> Core::Impl::require_asked(CallId id) {
   const auto call = require_call(id);
   if (!call) return call;
   const auto& asked = (*call)->transfer_request;
-  if (!asked || asked->new_call || asked->accepted) {
+  if (!asked || asked->new_call || asked->accepted || asked->status >= 200) {
     return fail(ErrorCode::WrongState,
                 "the other side of call " + std::to_string(id.value()) + " asks for no transfer");
   }
@@ -305,10 +311,13 @@ void Core::Impl::advance_transfers(Call& call, TimePoint now) {
   repeat_refer(call, now);
   if (!call.transfer_request) return;
   IncomingTransfer& asked = *call.transfer_request;
-  if (asked.accepted && !asked.new_call) {
+  if (asked.accepted && !asked.new_call && asked.status < 200) {
     timers_.cancel(asked.limit);
     // RFC 3892 §2.2: the transferor's own word on who refers is passed on.
-    const auto placed = place_call(call.account, asked.target, now, CallOptions{},
+    // Whoever hides from the peer hides from where the peer sends us, which may be the peer again.
+    CallOptions options;
+    options.hide_identity = call.options.hide_identity;
+    const auto placed = place_call(call.account, asked.target, now, std::move(options),
                                    {call.id, asked.replaces, asked.referred_by});
     if (placed) {
       asked.new_call = *placed;
@@ -350,7 +359,10 @@ void Core::Impl::tell_transfer(Call& call, TimePoint now) {
 void Core::Impl::on_notify_answered(Call& call, const sip::RequestAnswered& answered,
                                     TimePoint now) {
   if (!answered.flow_died || call.ending || call.suspended) return;
-  // Its state is told once more from the new place; the last one too.
+  // Its state is told once more from the new place; the last one too. Once: a peer or server that
+  // closes every connection on hearing it would have it as often as it likes.
+  if (call.told_again == call.generation) return;
+  call.told_again = call.generation;
   if (call.transfer_request) {
     call.transfer_request->to_tell = call.transfer_request->status;
   } else if (call.told_transfer != 0) {
@@ -403,6 +415,12 @@ std::optional<int> Core::Impl::find_replaced(const wire::Message& invite, Call**
   if (confirmed && replaces->early_only) return 486;
   // §3: an early dialog that we did not begin cannot be replaced: 481.
   if (!confirmed && !call.outgoing) return 481;
+  // Its place is taken at once and beyond all limits, hence by one call only: whoever knows the
+  // identifiers could fill us with calls that wait for their ACK.
+  const bool taken = std::any_of(calls_.begin(), calls_.end(), [&](const auto& entry) {
+    return entry.second->replaces == call.id && entry.second->state != CallState::Ended;
+  });
+  if (taken) return 486;
   *replaced = &call;
   return std::nullopt;
 }

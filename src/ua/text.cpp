@@ -2,6 +2,7 @@
 #include "ua/text.hpp"
 
 #include "sip/routing.hpp"
+#include "wire/sip/lex.hpp"
 #include "wire/sip/uri.hpp"
 
 namespace godwit::ua {
@@ -45,7 +46,12 @@ std::optional<Endpoint> SipAddress::endpoint() const {
 
 Result<SipAddress> parse_sip_address(std::string_view text, std::string_view what) {
   std::string full(text);
-  if (full.find("sip:") != 0 && full.find("sips:") != 0) full.insert(0, "sip:");
+  // RFC 3261 §19.1.4: schemes are compared without regard to case, and a SIPS: that were taken for
+  // a user's name would be called in the clear.
+  const auto begins_with = [&](std::string_view scheme) {
+    return wire::lex::iequals(std::string_view(full).substr(0, scheme.size()), scheme);
+  };
+  if (!begins_with("sip:") && !begins_with("sips:")) full.insert(0, "sip:");
   const auto uri = wire::Uri::parse(full);
   const auto complain = [&](const char* why) {
     return fail(ErrorCode::InvalidArgument,

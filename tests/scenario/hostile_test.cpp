@@ -141,6 +141,42 @@ TEST(HostileScenario, AStrangersChallengeGetsNoDigestOfThePassword) {
   EXPECT_TRUE(world.phone.ended(world.call_id()));
 }
 
+TEST(HostileScenario, APeerBehindOurServerGetsNoDigestEither) {
+  for (const bool called : {false, true}) {
+    Stage stage;
+    stage.server.record_route = false;  // What is said within the dialog goes straight to the peer.
+    World world(stage);
+    called ? world.peer_calls() : world.call_peer();
+    world.peer.always("BYE", {.status = 407,
+                              .headers = {{"Proxy-Authenticate",
+                                           "Digest realm=\"godwit\", nonce=\"from the real "
+                                           "registrar\", qop=\"auth\""}}});
+    const TimePoint start = world.now();
+    ASSERT_TRUE(world.phone.hang_up(world.call_id()));
+    world.run_for(seconds(2));
+    ASSERT_FALSE(world.peer.requests("BYE").empty());
+    for (const auto& sent : world.sent_sip("BYE", start)) {
+      EXPECT_FALSE(sent.message.has("Proxy-Authorization")) << sent.message.to_string();
+    }
+  }
+}
+
+TEST(HostileScenario, AnAckThatGoesStraightToThePeerTellsItNoCredentials) {
+  Stage stage;
+  stage.server.challenge_invites = true;
+  stage.server.record_route = false;
+  World world(stage);
+  world.call_peer();
+  std::size_t acks = 0;
+  for (const auto& seen : world.peer.seen()) {
+    if (seen.message.method != "ACK") continue;
+    ++acks;
+    EXPECT_FALSE(seen.message.has("Proxy-Authorization")) << seen.message.to_string();
+    EXPECT_FALSE(seen.message.has("Authorization"));
+  }
+  EXPECT_GE(acks, 1U);
+}
+
 TEST(HostileScenario, NoAudioToAddressesThatCannotBeThePeers) {
   World world;
   world.register_phone();

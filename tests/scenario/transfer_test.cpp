@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Transfers in every role, and the change of address that hits them.
+#include "stranger.hpp"
 #include "world.hpp"
 
 namespace godwit::scenario {
@@ -279,6 +280,57 @@ TEST(TransferScenario, AChangeWhileItIsUnderWay) {
   EXPECT_EQ(world.carol.state(), MockPeer::CallState::Confirmed);
 }
 
+TEST(TransferScenario, WhatWasDeclinedWithoutANetworkStaysDeclined) {
+  Three world;
+  world.call_peer();
+  const CallId call = world.call_id();
+  world.bob_asks("<sip:carol@example.org>");
+  world.wifi_goes();
+  world.run_for(seconds(1));
+  ASSERT_TRUE(world.refuse(call));
+  EXPECT_FALSE(world.accept(call));
+  world.wifi_comes();
+  world.run_for(seconds(5));
+  EXPECT_EQ(world.told().back(), "603");
+  EXPECT_TRUE(world.carol.requests("INVITE").empty());
+}
+
+TEST(TransferScenario, ASipsTargetIsNotCalledInTheClearHoweverItIsSpelt) {
+  Stage stage;
+  stage.ua.transfers = TransferPolicy::Accept;
+  Three world(stage);
+  world.call_peer();
+  const TimePoint start = world.now();
+  world.bob_asks("<SIPS:carol@example.org>");
+  world.run_for(seconds(1));
+  EXPECT_EQ(world.told(), std::vector<std::string>{"503"});
+  EXPECT_TRUE(world.sent_sip("INVITE", start).empty());
+}
+
+TEST(TransferScenario, AHiddenCallerStaysHidden) {
+  Stage stage;
+  stage.ua.transfers = TransferPolicy::Accept;
+  Three world(stage);
+  world.register_phone();
+  CallOptions options;
+  options.hide_identity = true;
+  const CallId call = *world.phone.call(world.account, "bob", options);
+  world.run_for(seconds(1));
+  ASSERT_EQ(world.phone.state(call), CallState::Confirmed);
+  world.bob_asks("<sip:carol@example.org>");
+  world.run_for(seconds(1));
+  ASSERT_EQ(world.carol.requests("INVITE").size(), 1U);
+  const auto invite = world.sent_sip("INVITE").back().message;
+  EXPECT_EQ(testing::uri_of(invite.first("From")), "sip:anonymous@anonymous.invalid");
+  EXPECT_EQ(invite.first("Privacy"), "id");
+  EXPECT_EQ(invite.first("Contact").find("alice"), std::string::npos);
+  world.peer.script("REFER", {.status = 603});
+  ASSERT_TRUE(world.transfer(call, "carol"));
+  world.run_for(milliseconds(500));
+  ASSERT_EQ(world.peer.requests("REFER").size(), 1U);
+  EXPECT_FALSE(world.peer.requests("REFER")[0].message.has("Referred-By"));
+}
+
 std::string replaces_of(World& world, bool early_only = false) {
   // As the peer's side of our call would name it to others: our tag is the to-tag.
   const auto invite = world.peer.requests("INVITE").at(0).message;
@@ -318,6 +370,22 @@ TEST(ReplacesScenario, WhatCannotBeReplacedIsRefused) {
   EXPECT_EQ(refused_with(replaces_of(world, true)), 486);
   EXPECT_TRUE(world.confirmed());
   EXPECT_TRUE(world.phone.all<IncomingCall>().empty());
+}
+
+TEST(ReplacesScenario, OnlyOneCallAtATimeTakesAPlace) {
+  Three world;
+  world.call_peer();
+  Stranger stranger(world);
+  for (int i = 0; i < 40; ++i) {
+    SipText invite = stranger.request("INVITE", "again" + std::to_string(i));
+    invite.append("Replaces", replaces_of(world));  // Without an offer: answered by the ACK only.
+    stranger.send(invite);
+  }
+  world.run_for(seconds(1));
+  EXPECT_EQ(world.phone.all<IncomingCall>().size(), 1U);
+  EXPECT_LE(world.phone.engines(), 2U);
+  EXPECT_TRUE(stranger.last(486));
+  EXPECT_TRUE(world.phone.state(CallId{1}) == CallState::Confirmed) << "nobody has taken over yet";
 }
 
 }  // namespace
