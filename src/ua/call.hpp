@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "godwit/config.hpp"
@@ -165,6 +166,7 @@ struct Call {
   std::optional<sip::Redirection> redirection;
   bool choice_wanted = false;  ///< The application is to say whether it is followed.
   int choice_status = 0;
+  TimerId choice_limit;
   bool early_update = false;  ///< An UPDATE that only moves the target is on its way.
 
   // Signalling path.
@@ -187,6 +189,7 @@ struct Call {
   std::optional<media::PathId> aimed_from;
   std::optional<AgreedAudio> agreed;
   bool hold_wanted = false;
+  bool muted = false;
   /// An ACK or audio has come: whoever called is where it said. Without that our answer, and the
   /// audio behind it, may go to somebody who never asked.
   bool peer_proven = false;
@@ -214,6 +217,9 @@ struct Call {
   bool transferred = false;  ///< By our wish, with success: to be ended.
   int told_transfer = 0;     ///< The final state told last, for the case that it was lost.
   std::uint32_t told_transfer_cseq = 0;
+  std::optional<Generation> told_again;  ///< A transfer's state, for its flow had died.
+  /// OPTIONS of ours that were repeated for the same reason, by their tokens.
+  std::set<std::uint64_t> asked_again;
   TransferOrigin ordered;  ///< Of a call that a transfer made us place.
   CallId replaces;         ///< Whose place this incoming call takes.
   CallId replaced_by;      ///< The other way round: to be ended.

@@ -269,7 +269,8 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
           case CallTimer::Unproven: on_unproven_timer(*call); break;
           case CallTimer::Unreachable: on_unreachable_timer(*call, now); break;
           case CallTimer::Substitute: on_substitute_timer(*call, now); break;
-          case CallTimer::Transfer: on_transfer_timer(*call, now); break;
+          case CallTimer::Transfer: on_transfer_timer(*call); break;
+          case CallTimer::TransferAsked: on_asked_timer(*call, now); break;
           case CallTimer::Choice: on_choice_timer(*call); break;
           case CallTimer::Holds: hold_timeouts(*call, false, now); break;
           case CallTimer::FlowLost: on_flow_lost_timer(*call, now); break;

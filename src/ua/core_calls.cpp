@@ -180,6 +180,7 @@ Result<void> Core::Impl::set_hold(CallId id, bool hold, TimePoint now) {
 Result<void> Core::Impl::media_command(CallId id, media::MediaCommand command, TimePoint now) {
   const auto call = require_call(id);
   if (!call) return tl::unexpected<Error>(call.error());
+  if (const auto* mute = std::get_if<media::SetMuted>(&command)) (*call)->muted = mute->muted;
   instruct(**call, std::move(command));
   settle(now);
   return {};

@@ -122,6 +122,7 @@ class Core::Impl {
     Unreachable,
     Substitute,
     Transfer,
+    TransferAsked,
     Choice,
     Holds,
     FlowLost,
@@ -355,7 +356,8 @@ class Core::Impl {
   void await_transfer(Call& call, TimePoint now);
   void finish_transfer(Call& call, int status, const std::string& reason);
   int on_refer_notify(Call& call, const wire::Message& notify, TimePoint now);
-  void on_transfer_timer(Call& call, TimePoint now);
+  void on_transfer_timer(Call& call);
+  void on_asked_timer(Call& call, TimePoint now);
   void on_refer(Call& call, const sip::InDialogRequest& request, TimePoint now);
   Result<Call*> require_asked(CallId id);
   void decline_transfer(Call& call, TimePoint now);

@@ -147,13 +147,15 @@ void Core::Impl::on_own_request_answered(Call& call, const sip::RequestAnswered&
       break;
     case wire::Method::Options: {
       // A question changes nothing: it is asked once more where the flow has died under it.
-      if (answered.flow_died && !call.suspended && !call.ending) {
+      if (answered.flow_died && !call.suspended && !call.ending &&
+          call.asked_again.insert(answered.token).second) {
         sip::OwnRequest again;
         again.token = answered.token;
         again.method = wire::Method::Options;
         again.headers.emplace_back(wire::HeaderId::Accept, "application/sdp");
         if (call.session->send_request(std::move(again), now)) break;
       }
+      call.asked_again.erase(answered.token);
       emit_options(id, call.account, call.id, answered.status, answered.reason,
                    answered.response.get());
       break;

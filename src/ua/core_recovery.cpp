@@ -417,7 +417,10 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
         std::min(kServerErrorWait * (1 << std::min(call.refusals - 1, 8)), kMaxServerErrorWait);
     switch (failed.status) {
       case 491: again(failed.retry_after.value_or(kServerErrorWait)); return;
-      case 500: again(failed.retry_after.value_or(wait)); return;
+      case 500:
+        // "At once" every time would make us ask as fast as the peer can refuse.
+        again(std::max<Duration>(failed.retry_after.value_or(wait), kServerErrorWait));
+        return;
       case 401:
       case 403:
       case 407:

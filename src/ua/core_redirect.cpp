@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ua/core_impl.hpp"
+#include "wire/sip/uri.hpp"
 
 namespace godwit::ua {
 namespace {
@@ -12,7 +13,10 @@ namespace {
 /// For how long the application may think about a redirection (RedirectPolicy::Ask).
 constexpr Duration kChoiceWait = std::chrono::seconds(60);
 
-bool is_secure(const std::string& uri) { return uri.starts_with("sips:"); }
+bool is_secure(const std::string& uri) {
+  const auto parsed = wire::Uri::parse(uri);
+  return parsed && parsed->scheme == wire::Scheme::Sips;
+}
 
 }  // namespace
 
@@ -67,7 +71,8 @@ bool Core::Impl::call_next_target(Call& call, const sip::Ended& ended, TimePoint
   leave_session(call, now);
   if (call.choice_wanted) {
     call.choice_status = ended.status;
-    schedule(call, CallTimer::Choice, now + kChoiceWait);
+    timers_.cancel(call.choice_limit);
+    call.choice_limit = schedule(call, CallTimer::Choice, now + kChoiceWait);
   } else {
     try_next_target(call, now);
   }

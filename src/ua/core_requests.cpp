@@ -226,6 +226,10 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
     incoming.replaces = replaced->id;
     call.replaces = replaced->id;
     call.answering = true;
+    // Nobody asks the user, who therefore stays as heard, and hears as much, as before.
+    call.hold_wanted = replaced->hold_wanted;
+    call.muted = replaced->muted;
+    if (call.muted) instruct(call, media::SetMuted{true});
   }
   emit(std::move(incoming));
   touch(call.id);

@@ -202,12 +202,14 @@ int Core::Impl::on_refer_notify(Call& call, const wire::Message& notify, TimePoi
   return 200;
 }
 
-void Core::Impl::on_transfer_timer(Call& call, TimePoint now) {
-  if (call.transfer) {
-    finish_transfer(call, 408, "nothing more was heard of the transfer");
-  } else if (call.transfer_request && !call.transfer_request->new_call) {
+void Core::Impl::on_transfer_timer(Call& call) {
+  if (call.transfer) finish_transfer(call, 408, "nothing more was heard of the transfer");
+}
+
+void Core::Impl::on_asked_timer(Call& call, TimePoint now) {
+  const auto& asked = call.transfer_request;
+  if (asked && !asked->accepted && !asked->new_call && asked->status < 200)
     decline_transfer(call, now);
-  }
 }
 
 // --- the peer asks us ---
@@ -247,7 +249,8 @@ void Core::Impl::on_refer(Call& call, const sip::InDialogRequest& request, TimeP
   transfer.cseq = cseq ? cseq->number : 0;
   transfer.target = without_headers(target->uri);
   transfer.replaces = header_of(target->uri, "Replaces");
-  transfer.referred_by = std::string(refer.first(HeaderId::ReferredBy).value_or(""));
+  const std::string_view by_whom = refer.first(HeaderId::ReferredBy).value_or("");
+  if (by_whom.size() <= kMaxTarget) transfer.referred_by = std::string(by_whom);
   const auto sub = refer.first(HeaderId::ReferSub);
   transfer.notify = !sub || !wire::lex::iequals(wire::lex::trim(*sub), "false");
   TransferRequested requested;
@@ -264,7 +267,7 @@ void Core::Impl::on_refer(Call& call, const sip::InDialogRequest& request, TimeP
   if (config_.transfers == TransferPolicy::Accept) {
     call.transfer_request->accepted = true;
   } else {
-    call.transfer_request->limit = schedule(call, CallTimer::Transfer, now + kAskLimit);
+    call.transfer_request->limit = schedule(call, CallTimer::TransferAsked, now + kAskLimit);
   }
 }
 
@@ -359,7 +362,10 @@ void Core::Impl::tell_transfer(Call& call, TimePoint now) {
 void Core::Impl::on_notify_answered(Call& call, const sip::RequestAnswered& answered,
                                     TimePoint now) {
   if (!answered.flow_died || call.ending || call.suspended) return;
-  // Its state is told once more from the new place; the last one too.
+  // Its state is told once more from the new place; the last one too. Once: a peer or server that
+  // closes every connection on hearing it would have it as often as it likes.
+  if (call.told_again == call.generation) return;
+  call.told_again = call.generation;
   if (call.transfer_request) {
     call.transfer_request->to_tell = call.transfer_request->status;
   } else if (call.told_transfer != 0) {

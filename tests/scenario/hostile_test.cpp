@@ -161,6 +161,22 @@ TEST(HostileScenario, APeerBehindOurServerGetsNoDigestEither) {
   }
 }
 
+TEST(HostileScenario, AnAckThatGoesStraightToThePeerTellsItNoCredentials) {
+  Stage stage;
+  stage.server.challenge_invites = true;
+  stage.server.record_route = false;
+  World world(stage);
+  world.call_peer();
+  std::size_t acks = 0;
+  for (const auto& seen : world.peer.seen()) {
+    if (seen.message.method != "ACK") continue;
+    ++acks;
+    EXPECT_FALSE(seen.message.has("Proxy-Authorization")) << seen.message.to_string();
+    EXPECT_FALSE(seen.message.has("Authorization"));
+  }
+  EXPECT_GE(acks, 1U);
+}
+
 TEST(HostileScenario, NoAudioToAddressesThatCannotBeThePeers) {
   World world;
   world.register_phone();

@@ -307,6 +307,75 @@ TEST(TransferScenario, WhatWasDeclinedWithoutANetworkStaysDeclined) {
   EXPECT_TRUE(world.carol.requests("INVITE").empty());
 }
 
+TEST(TransferScenario, ASipsTargetIsNotCalledInTheClearHoweverItIsSpelt) {
+  Stage stage;
+  stage.ua.transfers = TransferPolicy::Accept;
+  Three world(stage);
+  world.call_peer();
+  const TimePoint start = world.now();
+  world.bob_asks("<SIPS:carol@example.org>");
+  world.run_for(seconds(1));
+  EXPECT_EQ(world.told(), std::vector<std::string>{"503"});
+  EXPECT_TRUE(world.sent_sip("INVITE", start).empty());
+}
+
+TEST(TransferScenario, AHiddenCallerStaysHidden) {
+  Stage stage;
+  stage.ua.transfers = TransferPolicy::Accept;
+  Three world(stage);
+  world.register_phone();
+  CallOptions options;
+  options.hide_identity = true;
+  const CallId call = *world.phone.call(world.account, "bob", options);
+  world.run_for(seconds(1));
+  ASSERT_EQ(world.phone.state(call), CallState::Confirmed);
+  world.bob_asks("<sip:carol@example.org>");
+  world.run_for(seconds(1));
+  ASSERT_EQ(world.carol.requests("INVITE").size(), 1U);
+  const auto invite = world.sent_sip("INVITE").back().message;
+  EXPECT_EQ(testing::uri_of(invite.first("From")), "sip:anonymous@anonymous.invalid");
+  EXPECT_EQ(invite.first("Privacy"), "id");
+  EXPECT_EQ(invite.first("Contact").find("alice"), std::string::npos);
+  world.peer.script("REFER", {.status = 603});
+  ASSERT_TRUE(world.transfer(call, "carol"));
+  world.run_for(milliseconds(500));
+  ASSERT_EQ(world.peer.requests("REFER").size(), 1U);
+  EXPECT_FALSE(world.peer.requests("REFER")[0].message.has("Referred-By"));
+}
+
+TEST(TransferScenario, WhatThePeerAsksForIsDeclinedThoughWeAskForSomethingToo) {
+  Three world;
+  world.call_peer();
+  const CallId call = world.call_id();
+  world.peer.script("REFER", {.status = 202});
+  world.bob_asks("<sip:carol@example.org>");
+  world.run_for(seconds(30));
+  ASSERT_TRUE(world.transfer(call, "dave"));
+  world.run_for(seconds(32));
+  EXPECT_EQ(world.told(), (std::vector<std::string>{"100", "603"})) << "a minute is over";
+  EXPECT_FALSE(world.phone.last<TransferProgress>()->finished) << "ours has two more";
+}
+
+TEST(TransferScenario, AServerThatClosesEveryConnectionIsNotToldWithoutEnd) {
+  Stage stage;
+  stage.transport = sip::Transport::Tcp;
+  Three world(stage);
+  world.call_peer();
+  world.bob_asks("<sip:carol@example.org>");
+  ASSERT_TRUE(world.refuse(world.call_id()));
+  world.peer.always("OPTIONS", {.ignore = true});
+  world.peer.always("NOTIFY", {.ignore = true});
+  const TimePoint start = world.now();
+  ASSERT_TRUE(world.phone.command(
+      [&](Core& core, TimePoint now) { return core.ask_options(world.call_id(), now); }));
+  for (int i = 0; i < 100; ++i) {
+    world.run_for(milliseconds(80));
+    world.server.close_streams();
+  }
+  EXPECT_LE(world.sent_sip("NOTIFY", start).size(), 3U);
+  EXPECT_LE(world.sent_sip("OPTIONS", start).size(), 3U);
+}
+
 std::string replaces_of(World& world, bool early_only = false) {
   // As the peer's side of our call would name it to others: our tag is the to-tag.
   const auto invite = world.peer.requests("INVITE").at(0).message;
@@ -362,6 +431,21 @@ TEST(ReplacesScenario, OnlyOneCallAtATimeTakesAPlace) {
   EXPECT_LE(world.phone.engines(), 2U);
   EXPECT_TRUE(stranger.last(486));
   EXPECT_TRUE(world.phone.state(CallId{1}) == CallState::Confirmed) << "nobody has taken over yet";
+}
+
+TEST(ReplacesScenario, AUserWhoHoldsOrIsMutedStaysSo) {
+  Three world;
+  world.call_peer();
+  const CallId old = world.call_id();
+  ASSERT_TRUE(world.phone.hold(old));
+  ASSERT_TRUE(
+      world.phone.command([&](Core& core, TimePoint now) { return core.mute(old, true, now); }));
+  world.run_for(seconds(1));
+  world.carol.call("sip:alice@example.org", {{"Replaces", replaces_of(world)}});
+  world.run_for(seconds(2));
+  ASSERT_EQ(world.carol.state(), MockPeer::CallState::Confirmed);
+  EXPECT_TRUE(world.phone.last<CallMediaChanged>()->held_by_us);
+  EXPECT_FALSE(world.carol.remote_sdps().back().wants_audio());
 }
 
 }  // namespace
