@@ -126,8 +126,8 @@ bool Core::Impl::send_on_stream(sip::Transmit transmit, TimePoint now) {
     trace_sent(streams_.flow(id).value_or(taken), transmit.bytes, now);
   }
   if (streams_.send(id, std::move(transmit.bytes), now)) return true;
-  log_.info("ua", "a message to " + flow.remote.to_string() + " could not be sent: there is no " +
-                      to_string(flow.transport) + " connection");
+  log_.info("ua", "there is no " + std::string(to_string(flow.transport)) + " connection to " +
+                      flow.remote.to_string() + " for a message");
   if (!transmit.request) return true;
   transactions_.on_request_failed(transmit.request, now);
   return false;

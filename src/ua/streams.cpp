@@ -46,6 +46,7 @@ ListenerId Streams::ensure(const mobility::Path& path, const Hop& hop, Generatio
     wait = std::min(2 * std::max(stream.retry_at - stream.last_traffic, kFirstRetry), kLastRetry);
   }
   if (failed) erase(streams_.at(failed));
+  if (tentative && has_no_tcp(hop.remote, now)) return {};
   if (streams_.size() >= kMaxStreams) return {};
   const ListenerId id = listeners_.next_id();
   Stream& stream = add(id, hop, path, generation);
@@ -186,6 +187,7 @@ void Streams::on_closed(ListenerId id, const std::string& reason, TimePoint now)
   if (found == streams_.end() || found->second.failed) return;
   Stream& stream = found->second;
   if (stream.open) return erase(stream);
+  if (stream.tentative && !stream.dead) note_no_tcp(stream.hop.remote, now);
   const Duration wait = stream.retry_at - stream.last_traffic;
   stream.failed = true;
   stream.failure = reason.empty() ? "the peer closed the connection" : reason;
@@ -252,6 +254,17 @@ void Streams::forget_failures() {
   for (const ListenerId id : all()) {
     if (streams_.at(id).failed) erase(streams_.at(id));
   }
+}
+
+bool Streams::has_no_tcp(const Endpoint& remote, TimePoint now) const {
+  const auto found = without_tcp_.find(remote);
+  return found != without_tcp_.end() && now < found->second;
+}
+
+void Streams::note_no_tcp(const Endpoint& remote, TimePoint now) {
+  std::erase_if(without_tcp_, [now](const auto& entry) { return entry.second <= now; });
+  if (without_tcp_.size() >= kMaxWithoutTcp) return;  // The others are asked each time.
+  without_tcp_[remote] = now + kWithoutTcp;
 }
 
 std::vector<ListenerId> Streams::all() const {

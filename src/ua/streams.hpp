@@ -83,6 +83,10 @@ class Streams {
   /// TCP's own third repetition of a SYN comes after 7 s.
   static constexpr Duration kOpenDeadline = std::chrono::seconds(8);
   static constexpr Duration kTentativeDeadline = std::chrono::seconds(2);
+  /// A server that took no tentative connection is not asked for one for so long, from any path: a
+  /// recovery must not lose a round trip to each refusal. Of so many servers it is known.
+  static constexpr Duration kWithoutTcp = std::chrono::minutes(10);
+  static constexpr std::size_t kMaxWithoutTcp = 64;
   /// From the first byte of a message to its last, and from accepting to the first message.
   static constexpr Duration kMessageDeadline = std::chrono::seconds(10);
   /// Without any traffic, unless it is in use. Longer than any transaction.
@@ -108,7 +112,8 @@ class Streams {
 
   /// The connection on `path` to `hop`, opened now if there is none: one for all accounts and
   /// calls. It may be one that failed and waits. Zero if there are too many.
-  /// `tentative`: something else will do if it cannot be opened within kTentativeDeadline.
+  /// `tentative`: something else will do if it cannot be opened within kTentativeDeadline. Zero,
+  /// too, if that failed within the last kWithoutTcp.
   ListenerId ensure(const mobility::Path& path, const Hop& hop, Generation generation,
                     TimePoint now, bool tentative = false);
   const Stream* find(ListenerId id) const;
@@ -147,7 +152,7 @@ class Streams {
   /// Marks those whose address `snapshot` no longer has; returns the newly dead.
   std::vector<ListenerId> mark_dead(const NetworkSnapshot& snapshot);
   void mark_dead(ListenerId id);
-  /// The network has changed: ensure() tries again at once.
+  /// The network has changed: ensure() tries again at once, unless it is tentative.
   void forget_failures();
   std::vector<ListenerId> all() const;
 
@@ -165,6 +170,8 @@ class Streams {
   std::optional<TimePoint> next_timeout() { return timers_.next(); }
 
  private:
+  bool has_no_tcp(const Endpoint& remote, TimePoint now) const;
+  void note_no_tcp(const Endpoint& remote, TimePoint now);
   Stream& add(ListenerId id, Hop hop, const mobility::Path& path, Generation generation);
   void arm(Stream& stream);
   void erase(Stream& stream);
@@ -176,6 +183,7 @@ class Streams {
   std::deque<Output>& out_;
   TimerQueue<ListenerId> timers_;
   std::unordered_map<ListenerId, Stream> streams_;
+  std::map<Endpoint, TimePoint> without_tcp_;  ///< Until when, by server.
   std::map<IpAddress, std::size_t> accepted_;  ///< By source.
   std::size_t accepted_total_ = 0;
 };

@@ -115,6 +115,26 @@ TEST_F(StreamsTest, AFailedOneIsTriedAgainLaterAndLater) {
   EXPECT_EQ(emitted<OpenStream>().size(), 3U);
 }
 
+TEST_F(StreamsTest, AServerWithoutTcpIsNotAskedAgainFromAnotherPath) {
+  const auto tentative = [&](const char* local) {
+    return streams_.ensure(path(local), hop(), {}, now_, true);
+  };
+  streams_.on_closed(tentative("192.0.2.1"), "refused", now_);
+  streams_.forget_failures();
+  EXPECT_FALSE(tentative("192.0.2.2"));
+  EXPECT_TRUE(streams_.ensure(path("192.0.2.2"), hop(), {}, now_)) << "whoever needs it asks";
+  streams_.forget_failures();
+  now_ += Streams::kWithoutTcp;
+  EXPECT_TRUE(tentative("192.0.2.3"));
+}
+
+TEST_F(StreamsTest, ATentativeOneWhoseAddressWentSaysNothingOfTheServer) {
+  const ListenerId id = streams_.ensure(path(), hop(), {}, now_, true);
+  streams_.mark_dead(id);
+  streams_.on_closed(id, "no route", now_);
+  EXPECT_TRUE(streams_.ensure(path("192.0.2.2"), hop(), {}, now_, true));
+}
+
 TEST_F(StreamsTest, CutsMessagesOutOfPiecesAndLosesTheStreamOfALiar) {
   const ListenerId id = opened();
   EXPECT_TRUE(streams_.on_data(id, kOptions.substr(0, 30), now_).messages.empty());

@@ -302,6 +302,22 @@ TEST(StreamScenario, WhereTcpIsSwallowedALargeRequestIsTwoSecondsLate) {
   EXPECT_EQ(world.phone.ended(world.call_id())->status, 404);
 }
 
+TEST(StreamScenario, ARecoveryDoesNotWaitForTcpThatTheServerHasRefused) {
+  Stage stage;
+  stage.ua.user_agent = std::string(600, 'x');
+  World world(stage);
+  world.call_peer();  // Its INVITE is large, too.
+  world.run_for(seconds(30));
+  const TimePoint moved = world.now();
+  world.move_to_lte();
+  world.run_for(seconds(2));
+  const auto invites = world.sent_sip("INVITE", moved);
+  ASSERT_FALSE(invites.empty());
+  EXPECT_NE(invites[0].message.first("Via").find("SIP/2.0/UDP "), std::string::npos);
+  EXPECT_LE(invites[0].at - moved, milliseconds(10)) << "with the REGISTER";
+  EXPECT_GT(invites[0].message.to_string().size(), 1'300U);
+}
+
 /// A stranger who connects to the phone's own listener.
 class StreamListener : public ::testing::Test {
  protected:
