@@ -64,7 +64,7 @@ void Core::Impl::refuse_adoption(Call& call, TimePoint now) {
 }
 
 void Core::Impl::adopt_former(Call& call, const std::string& answer, TimePoint now) {
-  sessions_.erase(call.session_number);
+  forget_session(call.session_number);
   call.session = std::move(call.former);
   call.session_number = std::exchange(call.former_number, 0);
   call.origin = call.former_origin;

@@ -61,6 +61,13 @@ void Core::Impl::make_session(Call& call) {
       *account.digest);
 }
 
+void Core::Impl::replace_session(Call& call, TimePoint now) {
+  forget_session(call.session_number);
+  keep_for_late_answers(call.account, call.session_number, std::move(call.session), now);
+  make_session(call);
+  call.started = false;
+}
+
 Result<CallId> Core::Impl::call(AccountId account, const std::string& target, TimePoint now,
                                 CallOptions options) {
   const auto placed = place_call(account, target, now, std::move(options));
@@ -286,8 +293,7 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   if (!call.first_hop && best_flow(*accounts_.at(call.account)).id != call.way) {
     // Since the call was asked for the flow that it was to take has failed.
     leave_start(call);
-    sessions_.erase(call.session_number);
-    make_session(call);
+    replace_session(call, now);
   }
   Account& account = way_of(call);
   const std::optional<Endpoint> hop = call.first_hop ? call.first_hop : account.server;

@@ -250,6 +250,8 @@ class Core::Impl {
   /// How all dialogs of the call present us.
   sip::SessionConfig session_config(const Call& call) const;
   void make_session(Call& call);
+  /// The one that it has is over, or has not begun: another INVITE is to leave.
+  void replace_session(Call& call, TimePoint now);
   bool call_again(Call& call, const sip::Ended& ended, TimePoint now);
   void advance(Call& call, TimePoint now);
   void start_outgoing(Call& call, TimePoint now);
@@ -283,7 +285,6 @@ class Core::Impl {
   void aim_call(Call& call, const SipAddress& callee, TimePoint now);
   void on_redirected(Call& call, const sip::Redirected& event);
   bool call_next_target(Call& call, const sip::Ended& ended, TimePoint now);
-  void leave_session(Call& call, TimePoint now);
   void try_next_target(Call& call, TimePoint now);
   void on_choice_timer(Call& call);
 

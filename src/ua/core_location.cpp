@@ -324,10 +324,7 @@ bool Core::Impl::call_next_server(Call& call, const sip::Ended& ended, TimePoint
   // RFC 3263 §4.3: a new request with a new branch; here it is a new Call-ID too, so that a late
   // answer of the first server cannot be taken for the second's.
   leave_start(call);
-  forget_session(call.session_number);
-  keep_for_late_answers(call.account, call.session_number, std::move(call.session), now);
-  make_session(call);
-  call.started = false;
+  replace_session(call, now);
   call.open_offer.reset();
   call.restart_at.reset();
   touch(call.id);

@@ -268,7 +268,7 @@ void Core::Impl::restart_outgoing(Call& call, const mobility::PlanRow& row) {
     call.former_to_cancel = true;
     call.former_cancelled = false;
   } else {
-    sessions_.erase(call.session_number);
+    forget_session(call.session_number);
     // The question whether the first was answered is put, or put again, from here.
     if (call.adoption == Call::Adoption::Asked) call.adoption = Call::Adoption::Wanted;
     if (call.adoption != Call::Adoption::Refused) call.former_to_cancel = true;
@@ -306,9 +306,7 @@ bool Core::Impl::call_again(Call& call, const sip::Ended& ended, TimePoint now) 
     return false;
   }
   call.called_again = true;
-  sessions_.erase(call.session_number);
-  make_session(call);
-  call.started = false;
+  replace_session(call, now);
   call.restart_at = now + kOwnBusyWait;
   schedule(call, CallTimer::Refresh, *call.restart_at);
   return true;

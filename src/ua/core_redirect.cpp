@@ -5,18 +5,12 @@
 #include <algorithm>
 
 #include "ua/core_impl.hpp"
-#include "wire/sip/uri.hpp"
 
 namespace godwit::ua {
 namespace {
 
 /// For how long the application may think about a redirection (RedirectPolicy::Ask).
 constexpr Duration kChoiceWait = std::chrono::seconds(60);
-
-bool is_secure(const std::string& uri) {
-  const auto parsed = wire::Uri::parse(uri);
-  return parsed && parsed->scheme == wire::Scheme::Sips;
-}
 
 }  // namespace
 
@@ -43,8 +37,8 @@ void Core::Impl::on_redirected(Call& call, const sip::Redirected& event) {
   if (!call.redirection) call.redirection.emplace(call.target);
   std::vector<sip::RedirectTarget> targets = event.targets;
   // A secure call is not continued in the clear without the user's word (RFC 3261 §8.1.3.4).
-  if (is_secure(call.target) && policy == RedirectPolicy::Follow) {
-    std::erase_if(targets, [](const auto& target) { return !is_secure(target.uri); });
+  if (is_sips_uri(call.target) && policy == RedirectPolicy::Follow) {
+    std::erase_if(targets, [](const auto& target) { return !is_sips_uri(target.uri); });
   }
   CallRedirected redirected;
   redirected.call = call.id;
@@ -68,7 +62,8 @@ bool Core::Impl::call_next_target(Call& call, const sip::Ended& ended, TimePoint
       !call.redirection->has_next()) {
     return false;
   }
-  leave_session(call, now);
+  replace_session(call, now);
+  leave_start(call);
   if (call.choice_wanted) {
     call.choice_status = ended.status;
     timers_.cancel(call.choice_limit);
@@ -77,14 +72,6 @@ bool Core::Impl::call_next_target(Call& call, const sip::Ended& ended, TimePoint
     try_next_target(call, now);
   }
   return true;
-}
-
-void Core::Impl::leave_session(Call& call, TimePoint now) {
-  forget_session(call.session_number);
-  keep_for_late_answers(call.account, call.session_number, std::move(call.session), now);
-  make_session(call);
-  call.started = false;
-  leave_start(call);
 }
 
 void Core::Impl::try_next_target(Call& call, TimePoint now) {

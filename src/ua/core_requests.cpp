@@ -26,10 +26,7 @@ bool asks_for_sips(const wire::Message& request) {
     const auto address = wire::NameAddr::parse(text);
     return address && address->uri.scheme == wire::Scheme::Sips;
   };
-  if (const auto uri = wire::Uri::parse(request.request_uri());
-      uri && uri->scheme == wire::Scheme::Sips) {
-    return true;
-  }
+  if (is_sips_uri(request.request_uri())) return true;
   if (const auto route = request.first(wire::HeaderId::RecordRoute)) return is_sips(*route);
   const auto contact = request.first(wire::HeaderId::Contact);
   return contact && is_sips(*contact);

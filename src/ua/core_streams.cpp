@@ -82,8 +82,9 @@ std::string Core::Impl::dialog_contact_for(const Call& call, const sip::Flow& fl
 std::string Core::Impl::dialog_contact_for(const OtherUsage& usage, const sip::Flow& flow) const {
   std::string contact = dialog_contact_for(*accounts_.at(usage.account), flow);
   // RFC 3261 §8.1.1.8: a sips Request-URI wants a sips Contact.
-  const bool secure = usage.target.uri.compare(0, 5, "sips:") == 0;
-  return secure && flow.transport == sip::Transport::Tls ? as_sips(std::move(contact)) : contact;
+  return is_sips_uri(usage.target.uri) && flow.transport == sip::Transport::Tls
+             ? as_sips(std::move(contact))
+             : contact;
 }
 
 Hop Core::Impl::hop_of(const Call& call) const {

@@ -20,22 +20,6 @@ constexpr Duration kSilence = std::chrono::seconds(180);
 constexpr Duration kAskLimit = std::chrono::seconds(60);
 constexpr std::size_t kMaxTarget = 1'024;
 
-/// For the headers of a URI (RFC 3261 §19.1.1): all but the unreserved characters.
-std::string escape_header(std::string_view text) {
-  constexpr char kHex[] = "0123456789ABCDEF";
-  std::string escaped;
-  for (const char c : text) {
-    if (wire::lex::is(c, wire::lex::kAlpha) || wire::lex::is(c, wire::lex::kDigit) || c == '-' ||
-        c == '.' || c == '_') {
-      escaped += c;
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    escaped += {'%', kHex[byte >> 4U], kHex[byte & 15U]};
-  }
-  return escaped;
-}
-
 /// The value of one header of a URI, decoded; empty if it has none.
 std::string header_of(const wire::Uri& uri, std::string_view name) {
   std::string_view rest = uri.headers;
@@ -84,7 +68,9 @@ Result<RequestId> Core::Impl::transfer(CallId id, CallId to, TimePoint now) {
   const auto uri = wire::Uri::parse(dialog->remote_target);
   if (!uri) return fail(ErrorCode::WrongState, "the other call's party has no usable address");
   return send_refer(
-      **call, "<" + without_headers(*uri) + "?Replaces=" + escape_header(replaces) + ">", now);
+      **call,
+      "<" + without_headers(*uri) + "?Replaces=" + wire::percent_encode_header(replaces) + ">",
+      now);
 }
 
 Result<RequestId> Core::Impl::send_refer(Call& call, std::string refer_to, TimePoint now) {

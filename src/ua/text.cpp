@@ -22,6 +22,11 @@ std::string as_sips(std::string uri) {
   return uri;
 }
 
+bool is_sips_uri(std::string_view uri) {
+  const auto parsed = wire::Uri::parse(uri);
+  return parsed && parsed->scheme == wire::Scheme::Sips;
+}
+
 std::string SipAddress::domain_uri() const { return (sips ? "sips:" : "sip:") + host_part(); }
 
 std::string SipAddress::uri() const {

@@ -35,6 +35,8 @@ struct SipAddress {
 
 /// The same URI with sips:, which says TLS by itself.
 std::string as_sips(std::string uri);
+/// Is it a URI of that scheme, in whatever case it is written?
+bool is_sips_uri(std::string_view uri);
 
 /// Accepts "sip:user@host:port;transport=tcp" and "sips:…", also without the scheme.
 /// InvalidArgument says what is wrong and with which text. `what` names the setting.

@@ -347,13 +347,15 @@ std::string percent_decode(std::string_view text) {
   return out;
 }
 
-std::string percent_encode_user(std::string_view text) {
+namespace {
+
+template <typename Plain>
+std::string percent_encode(std::string_view text, Plain plain) {
   constexpr std::string_view hex = "0123456789ABCDEF";
   std::string out;
   out.reserve(text.size());
   for (const char c : text) {
-    // ':' would begin a password; '#' is read but never written.
-    if (lex::is(c, lex::kUser) && c != ':' && c != '#') {
+    if (plain(c)) {
       out += c;
     } else {
       const auto u = static_cast<unsigned char>(c);
@@ -363,6 +365,20 @@ std::string percent_encode_user(std::string_view text) {
     }
   }
   return out;
+}
+
+}  // namespace
+
+std::string percent_encode_user(std::string_view text) {
+  // ':' would begin a password; '#' is read but never written.
+  return percent_encode(text,
+                        [](char c) { return lex::is(c, lex::kUser) && c != ':' && c != '#'; });
+}
+
+std::string percent_encode_header(std::string_view text) {
+  return percent_encode(text, [](char c) {
+    return lex::is(c, lex::kAlpha) || lex::is(c, lex::kDigit) || c == '-' || c == '.' || c == '_';
+  });
 }
 
 std::string unquote(std::string_view text) {

@@ -116,6 +116,9 @@ bool equals(const Uri& a, const Uri& b);
 std::string percent_decode(std::string_view text);
 /// For the user part of a SIP URI: everything outside its grammar becomes %HH.
 std::string percent_encode_user(std::string_view text);
+/// For the value of a header within a SIP URI (RFC 3261 §19.1.1): all but letters, digits, '-', '.'
+/// and '_' become %HH.
+std::string percent_encode_header(std::string_view text);
 
 /// The content of a quoted-string without quotes and escapes; other text is returned as it is.
 std::string unquote(std::string_view text);

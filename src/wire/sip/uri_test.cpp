@@ -183,6 +183,7 @@ TEST(SipParams, KnowWellFormedOnes) {
 TEST(SipText, IsEncodedAndQuotedBothWays) {
   EXPECT_EQ(percent_encode_user("alice smith@home:1%"), "alice%20smith%40home%3A1%25");
   EXPECT_EQ(percent_encode_user("+1-2;x=y"), "+1-2;x=y");
+  EXPECT_EQ(percent_encode_header("a1-._@b;to-tag=x"), "a1-._%40b%3Bto-tag%3Dx");
   EXPECT_EQ(percent_decode("%41%4a%zz%4"), "AJ%zz%4");
   EXPECT_EQ(unquote("\"a \\\"b\\\\\""), "a \"b\\");
   EXPECT_EQ(unquote("plain"), "plain");
