@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// MiniServer's words for transports: how URIs and Vias name them. Pure; of its source files only.
+// MiniServer over connections: how URIs and Vias name transports, and where messages end. Pure; for
+// its own source files and for whoever gives it sockets.
 #pragma once
 
 #include <optional>
@@ -8,8 +9,12 @@
 
 #include "testing/mini_server.hpp"
 #include "testing/sip_text.hpp"
+#include "wire/sip/framing.hpp"
 
 namespace godwit::testing {
+
+/// Cuts what comes on a connection into the messages that a MiniServer takes.
+using wire::StreamFramer;
 
 /// "UDP", "TCP", "TLS": as in Via.
 const char* via_name(ServerTransport transport);

@@ -2,7 +2,6 @@
 #include "serve_streams.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <string_view>
 
 #include "io/clock.hpp"
@@ -10,75 +9,9 @@
 namespace godwit::app {
 namespace {
 
-constexpr std::size_t kMaxHeaders = 16'384;
-constexpr std::size_t kMaxBody = 65'536;
 constexpr std::string_view kComponent = "serve";
 
-bool is_name(std::string_view name, std::string_view lower_case) {
-  return std::equal(name.begin(), name.end(), lower_case.begin(), lower_case.end(),
-                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
-}
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\r')) text.remove_suffix(1);
-  return text;
-}
-
-/// The one Content-Length of a message's head.
-Result<std::size_t> body_length(std::string_view head) {
-  std::optional<std::size_t> length;
-  while (!head.empty()) {
-    const std::size_t end = std::min(head.find('\n'), head.size());
-    const std::string_view line = head.substr(0, end);
-    head.remove_prefix(std::min(end + 1, head.size()));
-    const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos) continue;
-    const std::string_view name = trim(line.substr(0, colon));
-    if (!is_name(name, "content-length") && !is_name(name, "l")) continue;
-    const std::string_view text = trim(line.substr(colon + 1));
-    std::size_t value = 0;
-    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || stop != text.data() + text.size() || value > kMaxBody ||
-        (length && *length != value)) {
-      return fail(ErrorCode::Malformed, "a Content-Length that nobody can follow");
-    }
-    length = value;
-  }
-  if (!length) return fail(ErrorCode::Malformed, "no Content-Length");
-  return *length;
-}
-
 }  // namespace
-
-Result<std::optional<std::string>> cut_message(std::string* bytes, int* pings) {
-  std::size_t begin = 0;
-  while (bytes->compare(begin, 2, "\r\n") == 0) {
-    // Two are a ping; a lone one is a pong, or the first half of a ping.
-    if (bytes->compare(begin + 2, 2, "\r\n") == 0) {
-      ++*pings;
-      begin += 4;
-    } else if (bytes->size() > begin + 2 && (*bytes)[begin + 2] != '\r') {
-      begin += 2;
-    } else {
-      break;
-    }
-  }
-  bytes->erase(0, begin);
-  const std::size_t head = bytes->find("\r\n\r\n");
-  if (head == std::string::npos || head > kMaxHeaders) {
-    if (bytes->size() > kMaxHeaders) return fail(ErrorCode::TooLarge, "too much before a body");
-    return std::optional<std::string>{};
-  }
-  if (head == 0) return std::optional<std::string>{};
-  const auto body = body_length(std::string_view(*bytes).substr(0, head));
-  if (!body) return tl::unexpected(body.error());
-  const std::size_t whole = head + 4 + *body;
-  if (bytes->size() < whole) return std::optional<std::string>{};
-  std::string message = bytes->substr(0, whole);
-  bytes->erase(0, whole);
-  return std::optional(std::move(message));
-}
 
 struct ServeStreams::Listener {
   StreamEnd end;
@@ -92,7 +25,7 @@ struct ServeStreams::Connection {
   io::StreamConnection stream;
   testing::ServerListener at;
   TimePoint deadline;
-  std::string received;
+  testing::StreamFramer framer;
   bool half = false;                            ///< `deadline` is for the rest of a message.
   std::string waiting;                          ///< To be sent once it is open.
   std::unique_ptr<io::EventLoop::Watch> watch;  // Gone before the socket.
@@ -178,7 +111,7 @@ void ServeStreams::on_ready(const Key& ready, bool writable) {
       return;
     }
   }
-  connection.received += progress.received;
+  connection.framer.append(progress.received);
   if (!progress.received.empty() && !take_messages(key)) return;
   if (progress.closed) {
     drop(key, *progress.closed);
@@ -192,15 +125,16 @@ bool ServeStreams::take_messages(const Key& key) {
     const auto found = connections_.find(key);
     if (found == connections_.end()) return false;
     Connection& connection = *found->second;
-    int pings = 0;
-    auto message = cut_message(&connection.received, &pings);
-    for (; pings > 0; --pings) (void)connection.stream.send(as_bytes("\r\n"));
+    auto message = connection.framer.next();
+    // RFC 5626 §4.4.1: a CRLF for each ping.
+    for (auto pings = connection.framer.take_keep_alives().pings; pings > 0; --pings)
+      (void)connection.stream.send(as_bytes("\r\n"));
     if (!message) {
       drop(key, message.error().detail);
       return false;
     }
     // Half a message has so long in all; between messages there is time.
-    const bool half = !*message && !connection.received.empty() && connection.received != "\r\n";
+    const bool half = !*message && connection.framer.buffered() > 0;
     if (!half || !connection.half) connection.deadline = io::now() + (half ? kPatience : kIdle);
     connection.half = half;
     if (!*message) return true;

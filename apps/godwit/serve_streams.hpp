@@ -3,8 +3,7 @@
 // The connections of `godwit serve`: accepts TCP and TLS, cuts messages out of them and sends on
 // them; opens plain TCP ones where a request must go to a peer that has none. Bounded: so many
 // connections in all and of one address, so long for a handshake or a half message, so large a
-// message. Owned by the server's loop and on its thread; knows nothing of SIP but where a message
-// ends.
+// message. Owned by the server's loop and on its thread; knows nothing of SIP.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +21,7 @@
 #include "io/stream_connection.hpp"
 #include "io/stream_socket.hpp"
 #include "io/tls.hpp"
-#include "testing/mini_server.hpp"
+#include "testing/mini_server_streams.hpp"
 
 namespace godwit::app {
 
@@ -34,11 +33,6 @@ struct StreamEnd {
 
   static Result<StreamEnd> open(const testing::ServerListener& listener, const TlsConfig& tls);
 };
-
-/// Takes the next message from the front of what has come on a connection (RFC 3261 §18.3), and the
-/// pings before it (RFC 5626 §4.4.1). Absent: more is needed. An error: nobody can tell where the
-/// next message begins.
-Result<std::optional<std::string>> cut_message(std::string* bytes, int* pings);
 
 class ServeStreams {
  public:
