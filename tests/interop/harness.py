@@ -5,6 +5,7 @@ Every test program uses loopback addresses of its own (127.x.y.z, made of its pr
 several can run at once with the usual ports. Every process started is ended by its own pid.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -12,6 +13,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -219,6 +221,41 @@ class Phone(Process):
         status = self.wait()
         if status != 0:
             raise AssertionError(f"godwit phone ended with {status}: {self.errors[-5:]}")
+
+
+def first_answer(stream):
+    """What comes on a connection up to the end of a message's head; less if it ends before."""
+    text = b""
+    while b"\r\n\r\n" not in text:
+        piece = stream.recv(4096)
+        if not piece:
+            break
+        text += piece
+    return text.decode(errors="replace")
+
+
+def wait_for_end(stream):
+    """Reads until the other side has closed the connection."""
+    with contextlib.suppress(ConnectionError):
+        while stream.recv(4096):
+            pass
+
+
+def with_tls(test, stream, authority, name):
+    """The same connection with TLS to a server of that name."""
+    stream = ssl.create_default_context(cafile=str(authority.ca)).wrap_socket(stream, server_hostname=name)
+    test.addCleanup(stream.close)
+    return stream
+
+
+def call_each_other(caller, callee, name):
+    """A call between two phones, of which the callee answers by itself; each hears the other."""
+    for phone in (caller, callee):
+        phone.mark()
+    caller.command(f"call {name}")
+    for phone in (caller, callee):
+        phone.wait_for_event("call_state", state="confirmed")
+        phone.hears()
 
 
 class Certificates:

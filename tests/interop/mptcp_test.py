@@ -12,8 +12,8 @@ import sys
 import time
 import unittest
 
-from harness import (LIMIT, Certificates, Kamailio, Phone, address, enter_namespace, main, note,
-                     version_of)
+from harness import (LIMIT, Certificates, Kamailio, Phone, address, call_each_other, enter_namespace,
+                     main, note, version_of)
 from mobile import Mobile, MobilePhone, ip
 
 IPPROTO_MPTCP = 262
@@ -83,14 +83,6 @@ class MptcpTest(unittest.TestCase):
             self.assertLess(time.monotonic(), deadline, f"no subflow over {network}")
             time.sleep(0.05)
 
-    def connect(self, caller, callee, name):
-        for phone in (caller, callee):
-            phone.mark()
-        caller.command(f"call {name}")
-        for phone in (caller, callee):
-            phone.wait_for_event("call_state", state="confirmed")
-            phone.hears()
-
     def hang_up(self, phone, other):
         other.mark()
         phone.command("hangup")
@@ -113,12 +105,12 @@ class MptcpTest(unittest.TestCase):
         before = self.multipath()
         self.assertEqual(len(before), 1)
         self.await_subflow("lte")
-        self.connect(self.alice, self.bob, "bob")
+        call_each_other(self.alice, self.bob, "bob")
         self.leave_wifi()
         # The server sees it still where it began, though that address is nobody's any more.
         self.assertEqual(self.multipath(), before)
         self.hang_up(self.bob, self.alice)
-        self.connect(self.bob, self.alice, "alice")
+        call_each_other(self.bob, self.alice, "alice")
         self.hang_up(self.alice, self.bob)
         self.alice.mark()
         self.alice.command("register")
@@ -139,7 +131,7 @@ class MptcpTest(unittest.TestCase):
         self.phones("tcp")
         before = self.multipath()
         self.assertEqual(len(before), 1)
-        self.connect(self.alice, self.bob, "bob")
+        call_each_other(self.alice, self.bob, "bob")
         self.leave_wifi()
         new = [end for end in self.multipath() if end not in before]
         self.assertEqual([end.rpartition(":")[0] for end in new], [self.mobile.address("lte")])
@@ -151,7 +143,7 @@ class MptcpTest(unittest.TestCase):
         before = self.connections("--tcp")
         self.assertEqual(len(before), 1)
         self.assertEqual(self.multipath(), [])
-        self.connect(self.alice, self.bob, "bob")
+        call_each_other(self.alice, self.bob, "bob")
         self.leave_wifi()
         new = [end for end in self.connections("--tcp") if end not in before]
         self.assertEqual([end.rpartition(":")[0] for end in new], [self.mobile.address("lte")])

@@ -6,7 +6,8 @@ names the flow that dies with it."""
 
 import unittest
 
-from harness import Kamailio, Phone, address, enter_namespace, main, note, version_of
+from harness import (Kamailio, Phone, address, call_each_other, enter_namespace, main, note,
+                     version_of)
 from mobile import Mobile, MobilePhone
 from strangers import Linphone, route_by_default
 
@@ -32,14 +33,6 @@ class OutboundTest(unittest.TestCase):
                     "--source", "tone:500", host=self.registrar.host, password=Kamailio.USERS["bob"])
         bob.wait_for_event("registration", state="registered")
         return bob
-
-    def connect(self, caller, callee, name):
-        for phone in (caller, callee):
-            phone.mark()
-        caller.command(f"call {name}")
-        for phone in (caller, callee):
-            phone.wait_for_event("call_state", state="confirmed")
-            phone.hears()
 
     def move(self, old="wifi", new="lte"):
         """Alice's report of it."""
@@ -67,14 +60,14 @@ class OutboundTest(unittest.TestCase):
 
     def test_calls_through_the_edge_both_ways(self):
         bob = self.bob()
-        self.connect(self.alice, bob, "bob")
+        call_each_other(self.alice, bob, "bob")
         self.hang_up(bob, self.alice, bob)
-        self.connect(bob, self.alice, "alice")
+        call_each_other(bob, self.alice, "alice")
         self.hang_up(bob, self.alice, bob)
 
     def test_an_outgoing_call_moves_and_is_hung_up_by_the_peer(self):
         bob = self.bob()
-        self.connect(self.alice, bob, "bob")
+        call_each_other(self.alice, bob, "bob")
         report = self.move()
         self.assertNotIn("Replaces", self.refreshed(report).get("detail", ""))
         self.alice.hears()
@@ -84,7 +77,7 @@ class OutboundTest(unittest.TestCase):
         self.alice.hears()
         bob.hears()
         self.hang_up(bob, self.alice, bob)
-        self.connect(bob, self.alice, "alice")
+        call_each_other(bob, self.alice, "alice")
         self.hang_up(self.alice, self.alice, bob)
 
     def test_an_incoming_call_whose_route_names_the_dead_flow_goes_on_in_a_new_dialog(self):

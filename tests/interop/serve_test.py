@@ -7,12 +7,12 @@ import pathlib
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import tempfile
 import unittest
 
-from harness import (GODWIT, HERE, LIMIT, Certificates, Phone, Process, address, main, note, version_of)
+from harness import (GODWIT, HERE, LIMIT, Certificates, Phone, Process, address, call_each_other,
+                     first_answer, main, note, version_of, wait_for_end, with_tls)
 
 USERS = {"alice": "wonderland", "bob": "builder", "carol": "choir"}
 
@@ -41,14 +41,6 @@ class ServeTest(unittest.TestCase):
         phone.wait_for_event("registration", state="registered")
         return phone
 
-    def call(self, caller, callee, name):
-        for phone in (caller, callee):
-            phone.mark()
-        caller.command(f"call {name}")
-        for phone in (caller, callee):
-            phone.wait_for_event("call_state", state="confirmed")
-            phone.hears()
-
     def hang_up(self, phone, other):
         for one in (phone, other):
             one.mark()
@@ -62,7 +54,7 @@ class ServeTest(unittest.TestCase):
         carol = self.phone("carol", "udp")
         for (caller, callee, name) in ((alice, bob, "bob"), (bob, alice, "alice"), (carol, alice, "alice"),
                                        (alice, carol, "carol"), (bob, carol, "carol")):
-            self.call(caller, callee, name)
+            call_each_other(caller, callee, name)
             caller.mark()
             caller.command("hold")
             caller.wait_for_event("call_media", held_by_us=True)
@@ -76,7 +68,7 @@ class ServeTest(unittest.TestCase):
     def test_calls_move_with_an_address_change(self):
         alice = self.phone("alice", "tls")
         bob = self.phone("bob", "tcp")
-        self.call(bob, alice, "alice")
+        call_each_other(bob, alice, "alice")
         for phone, other in ((alice, bob), (bob, alice)):
             phone.mark()
             phone.command("ip-change")
@@ -114,7 +106,7 @@ class ServeTest(unittest.TestCase):
         stranger = self.connect()
         local = "%s:%d" % stranger.getsockname()
         stranger.sendall(self.request("REGISTER", local))
-        self.assertIn("SIP/2.0 401", self.answer(stranger))
+        self.assertIn("SIP/2.0 401", first_answer(stranger))
         bob = self.phone("bob", "tls")
         bob.child.kill()  # Without a word; the kernel ends its connection.
         bob.child.wait()
@@ -127,12 +119,6 @@ class ServeTest(unittest.TestCase):
         self.addCleanup(stream.close)
         return stream
 
-    def secure(self, stream):
-        context = ssl.create_default_context(cafile=str(self.authority.ca))
-        secured = context.wrap_socket(stream, server_hostname=self.host)
-        self.addCleanup(secured.close)
-        return secured
-
     def request(self, method, local, transport="TCP", number=1, uri=None):
         return (f"{method} {uri or 'sip:' + self.host} SIP/2.0\r\nVia: SIP/2.0/{transport} {local};"
                 f"branch=z9hG4bKv{number}\r\nFrom: <sip:alice@{self.host}>;tag=v\r\n"
@@ -140,28 +126,15 @@ class ServeTest(unittest.TestCase):
                 f"Contact: <sip:alice@{local};transport={transport.lower()}>\r\nMax-Forwards: 70\r\n"
                 "Content-Length: 0\r\n\r\n").encode()
 
-    def answer(self, stream):
-        text = b""
-        while b"\r\n\r\n" not in text:
-            piece = stream.recv(4096)
-            if not piece:
-                break
-            text += piece
-        return text.decode(errors="replace")
-
-    def ends(self, stream):
-        with contextlib.suppress(ConnectionError):
-            while stream.recv(4096):
-                pass
-
     def serves(self):
-        for stream, transport in ((self.connect(), "TCP"), (self.secure(self.connect(5061)), "TLS")):
+        secured = with_tls(self, self.connect(5061), self.authority, self.host)
+        for stream, transport in ((self.connect(), "TCP"), (secured, "TLS")):
             message = self.request("OPTIONS", "%s:%d" % stream.getsockname(), transport)
             # In two pieces, behind a ping.
             stream.sendall(b"\r\n\r\n" + message[:40])
             self.assertEqual(stream.recv(2), b"\r\n")
             stream.sendall(message[40:])
-            self.assertTrue(self.answer(stream).startswith("SIP/2.0 200"))
+            self.assertTrue(first_answer(stream).startswith("SIP/2.0 200"))
 
     def test_strangers_that_lie_or_stall_cost_their_own_connection_only(self):
         stalled = [self.connect(5061) for _ in range(4)]
@@ -171,22 +144,22 @@ class ServeTest(unittest.TestCase):
         self.serves()
         plain_on_tls = self.connect(5061)
         plain_on_tls.sendall(self.request("OPTIONS", "192.0.2.1:5060"))
-        self.ends(plain_on_tls)
+        wait_for_end(plain_on_tls)
         message = self.request("OPTIONS", "192.0.2.1:5060")
         for lie in (b"Content-Length: -5", b"Content-Length: 99999999999999999999", b"Content-Length: x",
                     b"Content-Length: 70000", b"Content-Length: 0\r\nl: 7", b"Nothing: 0"):
             lying = self.connect()
             lying.sendall(message.replace(b"Content-Length: 0", lie))
-            self.ends(lying)
+            wait_for_end(lying)
         endless = self.connect()
         with contextlib.suppress(ConnectionError):
             for _ in range(200):
                 endless.sendall(b"X-Filler: " + b"x" * 1000 + b"\r\n")
-        self.ends(endless)
+        wait_for_end(endless)
         # The half message and the stalled handshakes have their time, and no more.
         for stream in (half, *stalled):
             stream.settimeout(LIMIT)
-            self.ends(stream)
+            wait_for_end(stream)
         self.serves()
 
     def test_one_address_has_so_many_connections(self):

@@ -2,13 +2,13 @@
 """A godwit phone that accepts TCP and TLS, and strangers that connect to it: Python's TLS, and peers
 that lie, stall or talk something else. The phone must go on serving the others."""
 
-import contextlib
 import socket
 import ssl
 import time
 import unittest
 
-from harness import LIMIT, Certificates, Phone, address, main, note
+from harness import (LIMIT, Certificates, Phone, address, first_answer, main, note, wait_for_end,
+                     with_tls)
 
 
 class StreamTest(unittest.TestCase):
@@ -36,12 +36,6 @@ class StreamTest(unittest.TestCase):
         self.addCleanup(stream.close)
         return stream
 
-    def secure(self, stream, name="phone.test"):
-        context = ssl.create_default_context(cafile=str(self.authority.ca))
-        secured = context.wrap_socket(stream, server_hostname=name)
-        self.addCleanup(secured.close)
-        return secured
-
     def options(self, stream, transport, number=1):
         return (f"OPTIONS sip:alice@{self.host} SIP/2.0\r\nVia: SIP/2.0/{transport} "
                 f"{stream.getsockname()[0]}:{stream.getsockname()[1]};branch=z9hG4bKs{number}\r\n"
@@ -49,29 +43,14 @@ class StreamTest(unittest.TestCase):
                 f"Call-ID: s{number}@{stream.getsockname()[0]}\r\nCSeq: {number} OPTIONS\r\n"
                 "Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n").encode()
 
-    def answer(self, stream):
-        text = b""
-        while b"\r\n\r\n" not in text:
-            piece = stream.recv(4096)
-            if not piece:
-                break
-            text += piece
-        return text.decode(errors="replace")
-
-    def ends(self, stream):
-        """Reads until the phone has closed the connection."""
-        with contextlib.suppress(ConnectionError):
-            while stream.recv(4096):
-                pass
-
     def serves(self):
         """A well-behaved stranger gets an answer, over TCP and over TLS."""
         plain = self.connect()
         plain.sendall(self.options(plain, "TCP"))
-        self.assertTrue(self.answer(plain).startswith("SIP/2.0 200"))
-        secured = self.secure(self.connect(5061))
+        self.assertTrue(first_answer(plain).startswith("SIP/2.0 200"))
+        secured = with_tls(self, self.connect(5061), self.authority, "phone.test")
         secured.sendall(self.options(secured, "TLS"))
-        self.assertTrue(self.answer(secured).startswith("SIP/2.0 200"))
+        self.assertTrue(first_answer(secured).startswith("SIP/2.0 200"))
         return plain, secured
 
     def test_answers_over_tcp_and_tls(self):
@@ -81,11 +60,11 @@ class StreamTest(unittest.TestCase):
         message = self.options(secured, "TLS", 2)
         for at in range(0, len(message), 50):
             secured.sendall(message[at:at + 50])
-        self.assertIn("CSeq: 2 OPTIONS", self.answer(secured))
+        self.assertIn("CSeq: 2 OPTIONS", first_answer(secured))
         plain.sendall(self.options(plain, "TCP", 2) + self.options(plain, "TCP", 3))
-        text = self.answer(plain)
+        text = first_answer(plain)
         while "CSeq: 3 OPTIONS" not in text:
-            text += self.answer(plain)
+            text += first_answer(plain)
         # RFC 5626 §4.4.1: a double CRLF is answered with one.
         plain.sendall(b"\r\n\r\n")
         self.assertEqual(plain.recv(16), b"\r\n")
@@ -109,15 +88,15 @@ class StreamTest(unittest.TestCase):
         self.serves()
         plain_on_tls = self.connect(5061)
         plain_on_tls.sendall(self.options(plain_on_tls, "TCP"))
-        self.ends(plain_on_tls)
+        wait_for_end(plain_on_tls)
         garbage = self.connect()
         garbage.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        self.ends(garbage)
+        wait_for_end(garbage)
         for length in (b"-5", b"99999999999999999999", b"4294967296", b"x"):
             lying = self.connect()
             lying.sendall(self.options(lying, "TCP").replace(b"Content-Length: 0",
                                                              b"Content-Length: " + length))
-            self.ends(lying)
+            wait_for_end(lying)
         self.serves()
         self.phone.quit()
 

@@ -210,17 +210,31 @@ TEST(LocationScenario, ACallTo503GoesToTheNextServer) {
   EXPECT_TRUE(servers.world.run_until([&] { return servers.world.confirmed(); }, seconds(2)));
 }
 
+/// Servers that are one name, by which they record their route.
+struct Edge : Servers {
+  explicit Edge(sip::Transport transport = sip::Transport::Udp) : Servers(stage(transport)) {
+    world.network.set_name("edge.example.org", {first_address(), second_address()});
+  }
+  static Stage stage(sip::Transport transport) {
+    Stage stage;
+    stage.transport = transport;
+    stage.server.domains = {"edge.example.org"};
+    stage.server.record_route_host = "edge.example.org";
+    return stage;
+  }
+  /// A confirmed call, found by SRV records.
+  void call() {
+    publish();
+    register_phone(seconds(2));
+    ASSERT_TRUE(world.phone.call(world.account, "sip:bob@example.org"));
+    ASSERT_TRUE(world.run_until([&] { return world.confirmed(); }, seconds(5)));
+  }
+};
+
 TEST(LocationScenario, ARequestWithinACallGoesToTheNextPlaceOfTheSameName) {
-  Stage stage;
-  stage.server.domains = {"edge.example.org"};
-  stage.server.record_route_host = "edge.example.org";
-  Servers servers(stage);
-  servers.publish();
+  Edge servers;
+  servers.call();
   World& world = servers.world;
-  world.network.set_name("edge.example.org", {servers.first_address(), servers.second_address()});
-  servers.register_phone(seconds(2));
-  ASSERT_TRUE(world.phone.call(world.account, "sip:bob@example.org"));
-  ASSERT_TRUE(world.run_until([&] { return world.confirmed(); }, seconds(5)));
   world.run_for(seconds(1));
   servers.kill_first();
   ASSERT_TRUE(world.phone.hold(world.call_id()));
@@ -235,16 +249,9 @@ TEST(LocationScenario, ARequestWithinACallGoesToTheNextPlaceOfTheSameName) {
 }
 
 TEST(LocationScenario, AByeGoesToTheNextPlaceOfTheSameName) {
-  Stage stage;
-  stage.server.domains = {"edge.example.org"};
-  stage.server.record_route_host = "edge.example.org";
-  Servers servers(stage);
-  servers.publish();
+  Edge servers;
+  servers.call();
   World& world = servers.world;
-  world.network.set_name("edge.example.org", {servers.first_address(), servers.second_address()});
-  servers.register_phone(seconds(2));
-  ASSERT_TRUE(world.phone.call(world.account, "sip:bob@example.org"));
-  ASSERT_TRUE(world.run_until([&] { return world.confirmed(); }, seconds(5)));
   world.run_for(seconds(1));
   servers.kill_first();
   ASSERT_TRUE(world.phone.hang_up(world.call_id()));
@@ -255,16 +262,9 @@ TEST(LocationScenario, AByeGoesToTheNextPlaceOfTheSameName) {
 }
 
 TEST(LocationScenario, AByeThatNoPlaceAnswersEndsTheCallAllTheSame) {
-  Stage stage;
-  stage.server.domains = {"edge.example.org"};
-  stage.server.record_route_host = "edge.example.org";
-  Servers servers(stage);
-  servers.publish();
+  Edge servers;
+  servers.call();
   World& world = servers.world;
-  world.network.set_name("edge.example.org", {servers.first_address(), servers.second_address()});
-  servers.register_phone(seconds(2));
-  ASSERT_TRUE(world.phone.call(world.account, "sip:bob@example.org"));
-  ASSERT_TRUE(world.run_until([&] { return world.confirmed(); }, seconds(5)));
   servers.kill_first();
   servers.second_host.down_link(servers.second_link).black_hole = true;
   ASSERT_TRUE(world.phone.hang_up(world.call_id()));
@@ -275,14 +275,9 @@ TEST(LocationScenario, AByeThatNoPlaceAnswersEndsTheCallAllTheSame) {
 }
 
 TEST(LocationScenario, OverTcpARequestWithinACallGoesToTheNextPlaceOfTheSameName) {
-  Stage stage;
-  stage.transport = sip::Transport::Tcp;
-  stage.server.domains = {"edge.example.org"};
-  stage.server.record_route_host = "edge.example.org";
-  Servers servers(stage);
+  Edge servers(sip::Transport::Tcp);
   servers.second.listen_streams();
   World& world = servers.world;
-  world.network.set_name("edge.example.org", {servers.first_address(), servers.second_address()});
   world.call_peer();
   world.server.stop_listening_streams();
   world.server.close_streams();
@@ -298,13 +293,8 @@ TEST(LocationScenario, OverTcpARequestWithinACallGoesToTheNextPlaceOfTheSameName
 }
 
 TEST(LocationScenario, OverTcpWithNoPlaceLeftTheCallStaysAsItWas) {
-  Stage stage;
-  stage.transport = sip::Transport::Tcp;
-  stage.server.domains = {"edge.example.org"};
-  stage.server.record_route_host = "edge.example.org";
-  Servers servers(stage);  // The second accepts no connections.
+  Edge servers(sip::Transport::Tcp);  // The second accepts no connections.
   World& world = servers.world;
-  world.network.set_name("edge.example.org", {servers.first_address(), servers.second_address()});
   world.call_peer();
   world.server.stop_listening_streams();
   world.server.close_streams();
