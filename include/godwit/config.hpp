@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What an application tells the library: accounts, media and recovery policy. Plain values with
-// the defaults a phone's user wants: everything automatic, calls kept.
+// What an application tells the library: accounts and media. Plain values with the defaults a
+// phone's user wants. What is done when the address changes: ip_change.hpp.
 #pragma once
 
 #include <chrono>
@@ -12,19 +12,11 @@
 
 #include "godwit/address.hpp"
 #include "godwit/header.hpp"
+#include "godwit/ip_change.hpp"
 #include "godwit/time.hpp"
 #include "godwit/trace.hpp"
 
 namespace godwit {
-
-/// What one account does when the address changes. Later versions add knobs; defaults stay.
-struct IpChangePolicy {
-  bool update_contact = true;  ///< REGISTER again from the new path.
-  bool refresh_calls = true;   ///< Target refresh with a new offer for each affected call.
-  bool hang_up_calls = false;  ///< End affected calls instead of moving them.
-  /// How long a call may stay without any network, or without an answer, before it is given up.
-  Duration recovery_deadline = std::chrono::seconds(64);
-};
 
 /// How requests travel to an account's first hop.
 enum class TransportChoice : std::uint8_t {
@@ -227,12 +219,6 @@ struct UserAgentConfig {
   /// if the registrar asks for it (RFC 6223).
   std::chrono::seconds stream_keep_alive{120};
   TraceConfig sip_trace;  ///< For whoever wants to see the messages.
-};
-
-/// What handle_ip_change() shall do beyond what the snapshots say.
-struct IpChangeOptions {
-  /// Refresh every registration and call even if their path looks unchanged.
-  bool force = true;
 };
 
 /// What a call sends.
