@@ -23,7 +23,7 @@ struct DemoFlags {
   lab::ScenarioOptions scenario;
   std::string server = "embedded";
   std::string transport = "udp";
-  int family = 4;
+  std::string family = "4";
   bool json = false;
   bool degraded = false;
 };
@@ -50,7 +50,7 @@ void print_outcome(const lab::Outcome& outcome, std::FILE* out) {
   for (const auto& line : lab::complaints(outcome)) fmt::print(out, "{}\n", line);
   fmt::print(out, "{}: {} server, IPv{}, RTT {:g} ms, {}, peer that does not latch\n",
              outcome.passed() ? "PASS" : "FAIL", to_string(outcome.options.server),
-             outcome.options.family == Family::V6 ? 6 : 4, to_ms(outcome.options.rtt),
+             to_string(outcome.options.families), to_ms(outcome.options.rtt),
              lab::to_string(outcome.options.signalling));
 }
 
@@ -90,7 +90,8 @@ int run_degraded(const DemoFlags& flags, const std::string& why) {
 }
 
 int run_demo(DemoFlags flags) {
-  flags.scenario.family = flags.family == 6 ? Family::V6 : Family::V4;
+  flags.scenario.families = families_of(flags.family);
+  flags.scenario.hold_each_move = true;
   flags.scenario.signalling = signalling_of(flags.transport);
   flags.scenario.server =
       flags.server == "kamailio" ? lab::ServerKind::Kamailio : lab::ServerKind::Embedded;
@@ -127,9 +128,10 @@ void add_demo_command(CLI::App& app, int* status) {
   command->add_option("--transport", flags->transport, "What the phone speaks to its server")
       ->check(CLI::IsMember({"udp", "tcp", "tls"}))
       ->option_text("udp|tcp|tls [udp]");
-  command->add_option("--family", flags->family, "Of the phone's addresses")
-      ->check(CLI::IsMember({4, 6}))
-      ->option_text("4|6 [4]");
+  command
+      ->add_option("--family", flags->family, "Of the phone's addresses; 4-6: each move changes it")
+      ->check(CLI::IsMember({"4", "6", "4-6"}))
+      ->option_text("4|6|4-6 [4]");
   command
       ->add_option("--moves", flags->scenario.moves, "From wifi to lte, back, and so on; 1 to 1000")
       ->type_name("N")

@@ -21,16 +21,17 @@ namespace {
 struct LabFlags {
   lab::ScenarioOptions common;
   std::vector<std::string> servers{"embedded", "kamailio"};
-  std::vector<int> families{4, 6};
+  std::vector<std::string> families{"4", "6"};
+  std::vector<std::string> triggers{"address-lost"};
   std::vector<std::string> transports{"udp"};
   bool json = false;
   bool verbose = false;
 };
 
 std::string name_of(const lab::ScenarioOptions& options) {
-  return fmt::format("{}, IPv{}, {}, RTT {:g} ms{}", lab::to_string(options.signalling),
-                     options.family == Family::V6 ? 6 : 4, to_string(options.server),
-                     to_ms(options.rtt),
+  return fmt::format("{}, IPv{}, {}, {}, RTT {:g} ms{}", lab::to_string(options.signalling),
+                     to_string(options.families), to_string(options.server),
+                     to_string(options.trigger), to_ms(options.rtt),
                      options.loss > 0 ? fmt::format(", loss {:g} %", options.loss * 100) : "");
 }
 
@@ -44,15 +45,39 @@ int run_one(const lab::ScenarioOptions& options, const LabFlags& flags) {
     fmt::print(stderr, "godwit lab: {}: {}\n", name_of(options), outcome.error().detail);
     return kExitFailed;
   }
-  if (flags.json) {
-    fmt::print("{}\n", lab::to_json(*outcome).dump());
-  } else {
-    fmt::print("\n{}: {} moves\n{}", name_of(options), outcome->moves.size(), lab::table(*outcome));
-    for (const auto& line : lab::complaints(*outcome)) fmt::print("{}\n", line);
-    fmt::print("{}\n", outcome->passed() ? "PASS" : "FAIL");
+  bool passed = true;
+  for (const auto& one : lab::by_direction(*outcome)) {
+    passed = passed && one.passed();
+    if (flags.json) {
+      fmt::print("{}\n", lab::to_json(one).dump());
+      continue;
+    }
+    fmt::print("\n{}: {} moves\n{}", name_of(one.options), one.moves.size(), lab::table(one));
+    for (const auto& line : lab::complaints(one)) fmt::print("{}\n", line);
+    fmt::print("{}\n", one.passed() ? "PASS" : "FAIL");
   }
   std::fflush(stdout);
-  return outcome->passed() ? kExitOk : kExitFailed;
+  return passed ? kExitOk : kExitFailed;
+}
+
+std::vector<lab::ScenarioOptions> scenarios(const LabFlags& flags) {
+  std::vector<lab::ScenarioOptions> all;
+  for (const auto& transport : flags.transports) {
+    for (const auto& server : flags.servers) {
+      for (const auto& families : flags.families) {
+        for (const auto& trigger : flags.triggers) {
+          lab::ScenarioOptions options = flags.common;
+          options.signalling = signalling_of(transport);
+          options.server =
+              server == "kamailio" ? lab::ServerKind::Kamailio : lab::ServerKind::Embedded;
+          options.families = families_of(families);
+          options.trigger = trigger == "fading" ? lab::Trigger::Fading : lab::Trigger::AddressLost;
+          all.push_back(options);
+        }
+      }
+    }
+  }
+  return all;
 }
 
 int run_lab(const LabFlags& flags) {
@@ -61,18 +86,9 @@ int run_lab(const LabFlags& flags) {
     return kExitFailed;
   }
   int status = kExitOk;
-  for (const auto& transport : flags.transports) {
-    for (const auto& server : flags.servers) {
-      for (const int family : flags.families) {
-        if (lab::Ticker::interrupted()) return kExitFailed;
-        lab::ScenarioOptions options = flags.common;
-        options.signalling = signalling_of(transport);
-        options.server =
-            server == "kamailio" ? lab::ServerKind::Kamailio : lab::ServerKind::Embedded;
-        options.family = family == 6 ? Family::V6 : Family::V4;
-        if (run_one(options, flags) != kExitOk) status = kExitFailed;
-      }
-    }
+  for (const auto& options : scenarios(flags)) {
+    if (lab::Ticker::interrupted()) return kExitFailed;
+    if (run_one(options, flags) != kExitOk) status = kExitFailed;
   }
   return status;
 }
@@ -87,9 +103,17 @@ void add_lab_command(CLI::App& app, int* status) {
   command->add_option("--server", flags->servers, "Only these servers")
       ->check(CLI::IsMember({"embedded", "kamailio"}))
       ->option_text("embedded|kamailio [both]");
-  command->add_option("--family", flags->families, "Only these address families")
-      ->check(CLI::IsMember({4, 6}))
-      ->option_text("4|6 [both]");
+  command
+      ->add_option("--family", flags->families,
+                   "Only these address families of the phone; 4-6: each move changes it")
+      ->check(CLI::IsMember({"4", "6", "4-6"}))
+      ->option_text("4|6|4-6 [4 6]");
+  command
+      ->add_option("--trigger", flags->triggers,
+                   "address-lost: the kernel tells; fading: a link carries nothing any more, and "
+                   "nobody tells")
+      ->check(CLI::IsMember({"address-lost", "fading"}))
+      ->option_text("address-lost|fading [address-lost]");
   command->add_option("--transport", flags->transports, "What the phone speaks to its server")
       ->check(CLI::IsMember({"udp", "tcp", "tls"}))
       ->option_text("udp|tcp|tls [udp]");

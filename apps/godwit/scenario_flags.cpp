@@ -31,6 +31,11 @@ lab::Signalling signalling_of(const std::string& transport) {
   return transport == "tls" ? lab::Signalling::Tls : lab::Signalling::Udp;
 }
 
+lab::Families families_of(const std::string& name) {
+  const auto one = [](char digit) { return digit == '6' ? Family::V6 : Family::V4; };
+  return {one(name.front()), one(name.back())};
+}
+
 CLI::Option* add_span_flag(CLI::App& command, const std::string& flag, Duration* span,
                            const std::string& help) {
   const auto read = [flag, span](const std::string& text) {

@@ -14,6 +14,9 @@ namespace godwit::app {
 /// What --transport names: "udp", "tcp" or "tls".
 lab::Signalling signalling_of(const std::string& transport);
 
+/// What --family names: "4", "6" or "4-6".
+lab::Families families_of(const std::string& name);
+
 /// "50ms", "0.05s", or a bare number of milliseconds; from 0 to 10 s. Throws CLI::ValidationError
 /// that names the flag.
 CLI::Option* add_span_flag(CLI::App& command, const std::string& flag, Duration* span,

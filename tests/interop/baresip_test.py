@@ -31,7 +31,7 @@ class BaresipTest(Course, unittest.TestCase):
             lambda: (keys := peer.keys()) and len(keys) >= 4 and keys, "four digits at baresip")
         self.assertEqual("".join(pressed), "15#0")
         phone.command("ip-change")
-        phone.wait_for_event("ip_change_completed")
+        phone.wait_for_change()
         for digit in "42":
             phone.mark()
             peer.order("sndcode", digit)

@@ -106,7 +106,7 @@ class KamailioTest(unittest.TestCase):
         alice, bob, call = self.pair()
         alice.hears()
         alice.command("ip-change")
-        report = alice.wait_for_event("ip_change_completed")["report"]
+        report = alice.wait_for_change()
         self.assertEqual([c["survived"] for c in report["calls"]], [True])
         done = {step["kind"]: step["ok"] for step in report["steps"]}
         self.assertTrue(done.get("contact_updated"), report)

@@ -38,7 +38,7 @@ class OutboundTest(unittest.TestCase):
         """Alice's report of it."""
         self.alice.mark()
         self.mobile.move(old, new)
-        report = self.alice.wait_for_event("ip_change_completed")["report"]
+        report = self.alice.wait_for_change()
         self.assertEqual([call["survived"] for call in report["calls"]], [True], report)
         self.assertEqual(report["calls"][0]["new_local"].split(":")[0],
                          self.mobile.address(new))

@@ -80,7 +80,7 @@ class PresenceTest(unittest.TestCase):
     def move(self):
         self.alice.mark()
         self.mobile.move("wifi", "lte")
-        self.alice.wait_for_event("ip_change_completed")
+        self.alice.wait_for_change()
 
     def test_presence_before_and_after_an_address_change(self):
         self.subscribe("presence", "bob")

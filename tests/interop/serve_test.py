@@ -72,7 +72,7 @@ class ServeTest(unittest.TestCase):
         for phone, other in ((alice, bob), (bob, alice)):
             phone.mark()
             phone.command("ip-change")
-            report = phone.wait_for_event("ip_change_completed")["report"]
+            report = phone.wait_for_change()
             self.assertEqual([c["survived"] for c in report["calls"]], [True], report)
             phone.hears()
             other.hears()

@@ -320,7 +320,7 @@ class Course:
         phone = self.phone("--source", "tone")
         self.we_call(phone, peer, peer.uri)
         phone.command("ip-change")
-        report = phone.wait_for_event("ip_change_completed")["report"]
+        report = phone.wait_for_change()
         self.assertEqual([c["survived"] for c in report["calls"]], [True])
         phone.hears()
         phone.command("hangup")

@@ -37,15 +37,19 @@ struct Direction {
   bool from_peer;
 };
 
+bool is_peer(const IpAddress& address, const Move& m) {
+  return std::find(m.peers.begin(), m.peers.end(), address) != m.peers.end();
+}
+
 bool is_sent(const CapturedPacket& p, const Direction& d, const Move& m) {
   if (p.place != d.sender || !p.outgoing) return false;
-  return d.from_peer ? p.source.address == m.peer : p.destination.address == m.peer;
+  return is_peer(d.from_peer ? p.source.address : p.destination.address, m);
 }
 
 bool has_arrived(const CapturedPacket& p, const Direction& d, const Move& m) {
   if (p.place != d.receiver || p.outgoing) return false;
-  if (!d.from_peer) return p.destination.address == m.peer;
-  if (p.source.address != m.peer) return false;
+  if (!d.from_peer) return is_peer(p.destination.address, m);
+  if (!is_peer(p.source.address, m)) return false;
   return p.destination.address == m.new_address ||
          (p.destination.address == m.old_address && p.at <= m.t0);
 }
@@ -157,12 +161,73 @@ std::optional<Duration> first_rtp(const std::vector<CapturedPacket>& packets, co
   return {};
 }
 
+std::optional<Duration> first_packet(const std::vector<CapturedPacket>& packets, const Move& m) {
+  for (const auto& p : packets) {
+    if (p.at >= m.end) break;
+    if (p.at > m.t0 && p.place == Place::Phone && p.outgoing && p.source.address == m.new_address) {
+      return p.at - m.t0;
+    }
+  }
+  return {};
+}
+
 template <typename T>
 T middle(std::vector<T> values) {
   std::sort(values.begin(), values.end());
   const std::size_t half = values.size() / 2;
   return values.size() % 2 == 1 ? values[half]
                                 : static_cast<T>((values[half - 1] + values[half]) / 2);
+}
+
+/// Nearest rank; `percent` 1 to 100.
+template <typename T>
+T percentile(std::vector<T> values, std::size_t percent) {
+  std::sort(values.begin(), values.end());
+  return values[(values.size() * percent + 99) / 100 - 1];
+}
+
+/// `choose` is asked for each field.
+template <typename Choose>
+MoveFigures join(const std::vector<MoveFigures>& moves, Choose choose) {
+  MoveFigures result;
+  if (moves.empty()) return result;
+  const auto times = [&](std::optional<Duration> MoveFigures::*field) -> std::optional<Duration> {
+    std::vector<Duration::rep> values;
+    for (const auto& move : moves) {
+      if (!(move.*field)) return {};
+      values.push_back((move.*field)->count());
+    }
+    return Duration{choose(values)};
+  };
+  const auto durations = [&](Duration MoveFigures::*field) {
+    std::vector<Duration::rep> values;
+    for (const auto& move : moves) values.push_back((move.*field).count());
+    return Duration{choose(values)};
+  };
+  const auto counts = [&](std::uint32_t MoveFigures::*field) {
+    std::vector<std::uint32_t> values;
+    for (const auto& move : moves) values.push_back(move.*field);
+    return choose(values);
+  };
+  for (auto field :
+       {&MoveFigures::detect, &MoveFigures::first_tx, &MoveFigures::first_tx_after_notice,
+        &MoveFigures::first_rtp_tx, &MoveFigures::registered, &MoveFigures::registered_after_notice,
+        &MoveFigures::answered, &MoveFigures::audible}) {
+    result.*field = times(field);
+  }
+  result.silence_down = durations(&MoveFigures::silence_down);
+  result.silence_up = durations(&MoveFigures::silence_up);
+  result.lost_down = counts(&MoveFigures::lost_down);
+  result.lost_up = counts(&MoveFigures::lost_up);
+  result.survived =
+      std::all_of(moves.begin(), moves.end(), [](const auto& m) { return m.survived; });
+  return result;
+}
+
+void hold(std::vector<std::string>* why, const std::string& what,
+          const std::optional<Duration>& seen, const std::optional<Duration>& limit) {
+  if (!seen || !limit || *seen <= *limit) return;
+  why->push_back(fmt::format("{} {:.1f} ms, limit {:.1f} ms", what, to_ms(*seen), to_ms(*limit)));
 }
 
 std::optional<Duration> since_t0(const std::optional<TimePoint>& told, const Move& m) {
@@ -184,13 +249,14 @@ const char* to_string(Signalling signalling) {
 MoveFigures analyse(const std::vector<CapturedPacket>& packets, const Move& m) {
   MoveFigures f;
   if (m.detected) f.detect = *m.detected - m.t0;
+  const Duration notice = m.kernel_notice.value_or(m.t0) - m.t0;
+  f.first_tx = first_packet(packets, m);
+  if (f.first_tx) f.first_tx_after_notice = *f.first_tx - notice;
   f.first_rtp_tx = first_rtp(packets, m, true);
   const bool hidden = m.signalling == Signalling::Tls;
   f.registered = hidden ? since_t0(m.told_registered, m) : first_ok(packets, m, {"REGISTER"});
   f.answered = hidden ? since_t0(m.told_answered, m) : first_ok(packets, m, {"INVITE", "UPDATE"});
-  if (f.registered) {
-    f.registered_after_notice = *f.registered - (m.kernel_notice.value_or(m.t0) - m.t0);
-  }
+  if (f.registered) f.registered_after_notice = *f.registered - notice;
   f.audible = first_rtp(packets, m, false);
   const Stream down = follow(packets, {Place::Far, Place::Phone, true}, m);
   const Stream up = follow(packets, {Place::Phone, Place::Far, false}, m);
@@ -202,9 +268,36 @@ MoveFigures analyse(const std::vector<CapturedPacket>& packets, const Move& m) {
   return f;
 }
 
-Limits limits_for(Duration rtt, Signalling signalling, Duration packet_time) {
+const char* to_string(Trigger trigger) {
+  switch (trigger) {
+    case Trigger::AddressLost: return "address-lost";
+    case Trigger::Fading: return "fading";
+  }
+  return "?";
+}
+
+void Limits::add_slack(Duration slack) {
+  silence_down += slack;
+  silence_up += slack;
+  for (auto* limit : {&first_tx, &registered, &silence_p95}) {
+    if (*limit) **limit += slack;
+  }
+}
+
+Limits limits_for(Duration rtt, Signalling signalling, Trigger trigger, double loss,
+                  Duration packet_time) {
   const Duration signalled = (1 + static_cast<int>(signalling)) * rtt;
-  return {signalled + 2 * packet_time, 2 * packet_time, signalled + 10ms};
+  Limits limits;
+  limits.silence_down = signalled + packet_time + 10ms;
+  limits.silence_up = packet_time + 10ms;
+  if (trigger == Trigger::Fading) {
+    limits.silence_down = limits.silence_up = 400ms + 2 * rtt;
+  } else if (loss == 0) {
+    limits.first_tx = 5ms;
+    limits.registered = signalled + 10ms;
+  }
+  if (loss > 0) limits.silence_p95 = rtt + 250ms;
+  return limits;
 }
 
 std::vector<std::string> failures(const MoveFigures& f, const Limits& limits) {
@@ -213,55 +306,35 @@ std::vector<std::string> failures(const MoveFigures& f, const Limits& limits) {
   if (!f.detect) why.emplace_back("the change was not detected");
   if (!f.registered) why.emplace_back("not registered from the new address");
   if (!f.answered) why.emplace_back("no answer to the refresh of the call");
-  auto hold = [&why](const char* what, Duration seen, Duration limit) {
-    if (seen <= limit) return;
-    why.push_back(fmt::format("{} {:.1f} ms, limit {:.1f} ms", what, to_ms(seen), to_ms(limit)));
-  };
-  hold("silence from the peer for", f.silence_down, limits.silence_down);
-  hold("silence towards the peer for", f.silence_up, limits.silence_up);
+  if (!limits.each_move || limits.silence_p95) return why;
+  const Duration more = *limits.each_move;
+  hold(&why, "silence from the peer for", f.silence_down, limits.silence_down + more);
+  hold(&why, "silence towards the peer for", f.silence_up, limits.silence_up + more);
   return why;
 }
 
-std::vector<std::string> median_failures(const MoveFigures& f, const Limits& limits) {
-  if (!f.registered_after_notice || *f.registered_after_notice <= limits.registered) return {};
-  return {fmt::format("median: registered anew after {:.1f} ms, limit {:.1f} ms",
-                      to_ms(*f.registered_after_notice), to_ms(limits.registered))};
+std::vector<std::string> failures(const Summary& all, const Limits& limits) {
+  std::vector<std::string> why;
+  hold(&why, "median: first packet on the new path after", all.median.first_tx_after_notice,
+       limits.first_tx);
+  hold(&why, "median: registered anew after", all.median.registered_after_notice,
+       limits.registered);
+  if (limits.silence_p95) {
+    hold(&why, "95th percentile: silence from the peer for", all.p95.silence_down,
+         limits.silence_p95);
+    hold(&why, "95th percentile: silence towards the peer for", all.p95.silence_up,
+         limits.silence_p95);
+    return why;
+  }
+  hold(&why, "median: silence from the peer for", all.median.silence_down, limits.silence_down);
+  hold(&why, "median: silence towards the peer for", all.median.silence_up, limits.silence_up);
+  return why;
 }
 
-MoveFigures median(const std::vector<MoveFigures>& moves) {
-  MoveFigures result;
-  if (moves.empty()) return result;
-  auto times = [&](std::optional<Duration> MoveFigures::*field) -> std::optional<Duration> {
-    std::vector<Duration::rep> values;
-    for (const auto& move : moves) {
-      if (!(move.*field)) return {};
-      values.push_back((move.*field)->count());
-    }
-    return Duration{middle(values)};
-  };
-  auto durations = [&](Duration MoveFigures::*field) {
-    std::vector<Duration::rep> values;
-    for (const auto& move : moves) values.push_back((move.*field).count());
-    return Duration{middle(values)};
-  };
-  auto counts = [&](std::uint32_t MoveFigures::*field) {
-    std::vector<std::uint32_t> values;
-    for (const auto& move : moves) values.push_back(move.*field);
-    return middle(values);
-  };
-  result.detect = times(&MoveFigures::detect);
-  result.first_rtp_tx = times(&MoveFigures::first_rtp_tx);
-  result.registered = times(&MoveFigures::registered);
-  result.registered_after_notice = times(&MoveFigures::registered_after_notice);
-  result.answered = times(&MoveFigures::answered);
-  result.audible = times(&MoveFigures::audible);
-  result.silence_down = durations(&MoveFigures::silence_down);
-  result.silence_up = durations(&MoveFigures::silence_up);
-  result.lost_down = counts(&MoveFigures::lost_down);
-  result.lost_up = counts(&MoveFigures::lost_up);
-  result.survived =
-      std::all_of(moves.begin(), moves.end(), [](const auto& m) { return m.survived; });
-  return result;
+Summary summary(const std::vector<MoveFigures>& moves) {
+  return {join(moves, [](auto values) { return middle(std::move(values)); }),
+          join(moves, [](auto values) { return percentile(std::move(values), 95); }),
+          join(moves, [](auto values) { return percentile(std::move(values), 100); })};
 }
 
 }  // namespace godwit::lab

@@ -6,12 +6,11 @@
 namespace godwit::lab {
 
 Result<Certificate> make_certificate(const std::string& directory,
-                                     const std::vector<IpAddress>& addresses, NetNs& ns) {
+                                     const std::vector<IpAddress>& addresses,
+                                     const std::string& name, NetNs& ns) {
   Certificate made{directory + "/certificate.pem", directory + "/key.pem"};
-  std::string names;
-  for (const auto& address : addresses) {
-    names += fmt::format("{}IP:{}", names.empty() ? "" : ",", address.to_string());
-  }
+  std::string names = "DNS:" + name;
+  for (const auto& address : addresses) names += ",IP:" + address.to_string();
   ChildOptions openssl;
   openssl.command = {"openssl",
                      "req",

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A certificate for the laboratory's server, made for one run with the program openssl: its own
-// authority, good for the given addresses and two days. The caller's directory owns the files.
+// authority, good for the given addresses and name, and two days. The caller's directory owns the
+// files.
 #pragma once
 
 #include <string>
@@ -20,6 +21,7 @@ struct Certificate {
 
 /// Fails where openssl is not installed.
 Result<Certificate> make_certificate(const std::string& directory,
-                                     const std::vector<IpAddress>& addresses, NetNs& ns);
+                                     const std::vector<IpAddress>& addresses,
+                                     const std::string& name, NetNs& ns);
 
 }  // namespace godwit::lab

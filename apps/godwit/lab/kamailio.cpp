@@ -88,6 +88,7 @@ std::string kamailio_config(const KamailioOptions& options) {
     text += fmt::format("listen=udp:{}:5060\n", host);
     if (options.streams) text += fmt::format("listen=tcp:{0}:5060\nlisten=tls:{0}:5061\n", host);
   }
+  if (!options.name.empty()) text += fmt::format("alias=\"{}\"\n", options.name);
   if (options.streams) {
     text += fmt::format("loadmodule \"tls.so\"\nmodparam(\"tls\", \"config\", \"{}\")\n",
                         options.tls_config_file);

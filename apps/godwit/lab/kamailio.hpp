@@ -17,6 +17,7 @@ namespace godwit::lab {
 
 struct KamailioOptions {
   std::vector<IpAddress> listen;  ///< UDP port 5060 of each.
+  std::string name = {};          ///< A host name of its own, besides; empty: none.
   bool streams = false;           ///< TCP port 5060 and TLS port 5061 too.
   std::string tls_config_file;    ///< What kamailio_tls_config() wrote; with `streams`.
   std::vector<std::pair<std::string, std::string>> users;  ///< Name and password.

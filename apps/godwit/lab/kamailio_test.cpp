@@ -24,7 +24,7 @@ class KamailioTest : public testing::TestWithParam<Family> {
  protected:
   void SetUp() override {
     NetworkOptions options;
-    options.family = GetParam();
+    options.families = {GetParam(), GetParam()};
     options.rtt = 0ms;
     auto prepared = NetNs::prepare_process();
     if (!prepared) GTEST_SKIP() << "no namespaces: " << prepared.error().detail;
@@ -35,7 +35,7 @@ class KamailioTest : public testing::TestWithParam<Family> {
     directory_ = testing::TempDir() + fmt::format("godwit-kamailio-{}", ::getpid());
     std::filesystem::create_directory(directory_);
     KamailioOptions kamailio;
-    kamailio.listen = {network_->server()};
+    kamailio.listen = {Network::server(GetParam())};
     kamailio.users = {{"alice", "secret"}};
     std::ofstream(directory_ + "/k.cfg") << kamailio_config(kamailio);
     const auto command = kamailio_command(directory_ + "/k.cfg", directory_);
@@ -58,14 +58,14 @@ class KamailioTest : public testing::TestWithParam<Family> {
 
   /// The answer to a request without credentials, which is repeated until one comes.
   std::string ask(const std::string& method, const std::string& to_user) {
-    const std::string host = network_->server().to_uri_host();
+    const std::string host = Network::server(GetParam()).to_uri_host();
     const std::string us = Endpoint{network_->access(0).address, 5060}.to_string();
     const std::string request = fmt::format(
         "{0} sip:{1}{2} SIP/2.0\r\nVia: SIP/2.0/UDP {3};branch=z9hG4bK{0}\r\n"
         "From: <sip:alice@{2}>;tag=1\r\nTo: <sip:{1}{2}>\r\nCall-ID: {0}\r\n"
         "CSeq: 1 {0}\r\nContact: <sip:alice@{3}>\r\nMax-Forwards: 9\r\nContent-Length: 0\r\n\r\n",
         method, to_user, host, us);
-    const SocketAddress server = to_sockaddr({network_->server(), 5060});
+    const SocketAddress server = to_sockaddr({Network::server(GetParam()), 5060});
     const TimePoint deadline = boot_now() + 8s;
     while (boot_now() < deadline && kamailio_.running()) {
       ::sendto(socket_.get(), request.data(), request.size(), 0,

@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 #include <queue>
+#include <set>
 
 #include "base/random.hpp"
 #include "lab/clock.hpp"
@@ -33,17 +35,28 @@ struct Queued {
 
 }  // namespace
 
-IpAddress destination_of(std::span<const std::uint8_t> packet) {
+namespace {
+
+/// `at4` and `at6`: where the address stands in either header.
+IpAddress address_in(std::span<const std::uint8_t> packet, std::size_t at4, std::size_t at6) {
   if (packet.size() >= 20 && packet[0] >> 4 == 4) {
-    return IpAddress::v4(packet[16], packet[17], packet[18], packet[19]);
+    return IpAddress::v4(packet[at4], packet[at4 + 1], packet[at4 + 2], packet[at4 + 3]);
   }
   if (packet.size() >= 40 && packet[0] >> 4 == 6) {
     std::array<std::uint8_t, 16> bytes{};
-    std::copy_n(packet.begin() + 24, 16, bytes.begin());
+    std::copy_n(packet.begin() + static_cast<std::ptrdiff_t>(at6), 16, bytes.begin());
     return IpAddress::v6(bytes);
   }
   return {};
 }
+
+}  // namespace
+
+IpAddress destination_of(std::span<const std::uint8_t> packet) {
+  return address_in(packet, 16, 24);
+}
+
+IpAddress source_of(std::span<const std::uint8_t> packet) { return address_in(packet, 12, 8); }
 
 /// What the thread works on. Counters are atomics because anybody may read them meanwhile.
 class Link::Router {
@@ -90,7 +103,22 @@ class Link::Router {
   LinkCounters counters() const { return {forwarded_, lost_, no_route_, queue_full_}; }
   Duration take_worst_lateness() { return Duration{worst_lateness_.exchange(0)}; }
 
+  void silence(const IpAddress& address, bool silent) {
+    const std::lock_guard lock(silenced_mutex_);
+    if (silent) {
+      silenced_.insert(address);
+    } else {
+      silenced_.erase(address);
+    }
+  }
+
  private:
+  bool is_silenced(std::span<const std::uint8_t> packet, const IpAddress& destination) {
+    const std::lock_guard lock(silenced_mutex_);
+    return !silenced_.empty() &&
+           (silenced_.contains(destination) || silenced_.contains(source_of(packet)));
+  }
+
   bool watch(int fd, int tag) const {
     epoll_event event{};
     event.events = EPOLLIN;
@@ -105,7 +133,12 @@ class Link::Router {
   }
 
   void accept(std::size_t from, std::span<const std::uint8_t> packet, TimePoint now) {
-    const auto route = table_.find(destination_of(packet));
+    const IpAddress destination = destination_of(packet);
+    if (is_silenced(packet, destination)) {
+      ++lost_;
+      return;
+    }
+    const auto route = table_.find(destination);
     if (route == table_.end() || route->second == from) {
       ++no_route_;
       return;
@@ -160,6 +193,8 @@ class Link::Router {
   std::vector<std::uint8_t> buffer_ = std::vector<std::uint8_t>(kMaxPacket);
   std::priority_queue<Queued, std::vector<Queued>, std::greater<>> queue_;
   std::uint64_t number_ = 0;
+  std::mutex silenced_mutex_;
+  std::set<IpAddress> silenced_;
   std::atomic<std::uint64_t> forwarded_{0};
   std::atomic<std::uint64_t> lost_{0};
   std::atomic<std::uint64_t> no_route_{0};
@@ -189,6 +224,10 @@ Result<void> Link::start() {
 
 Duration Link::take_worst_lateness() {
   return router_ ? router_->take_worst_lateness() : Duration{};
+}
+
+void Link::silence(const IpAddress& address, bool silent) {
+  if (router_) router_->silence(address, silent);
 }
 
 LinkCounters Link::counters() const { return router_ ? router_->counters() : LinkCounters{}; }

@@ -47,6 +47,8 @@ class Link {
   void attach(Device device, const std::vector<IpAddress>& addresses);
   Result<void> start();
   LinkCounters counters() const;
+  /// From now on nothing reaches, and nothing leaves, that attached address; or again.
+  void silence(const IpAddress& address, bool silent);
   /// Most that a packet left after its due time since this was last asked: how far the link itself,
   /// and so the machine, can be trusted.
   Duration take_worst_lateness();
@@ -60,7 +62,8 @@ class Link {
   std::thread thread_;
 };
 
-/// Destination of an IP packet; of no family if it is none.
+/// Of an IP packet; of no family if it is none.
 IpAddress destination_of(std::span<const std::uint8_t> packet);
+IpAddress source_of(std::span<const std::uint8_t> packet);
 
 }  // namespace godwit::lab

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -35,11 +36,20 @@ void sleep_for(Duration d) { std::this_thread::sleep_for(d); }
 
 /// In the child between fork and exec: only async-signal-safe calls.
 [[noreturn]] void become(const std::vector<char*>& argv, int in, int out, int err, pid_t parent,
-                         int nice) {
+                         int nice, const char* hosts_file) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // the parent died before the line above
   ::setpgid(0, 0);                          // a Ctrl-C at the terminal is ours to hand on
   ::setpriority(PRIO_PROCESS, 0, nice);     // where we may
+  if (hosts_file != nullptr &&
+      (::unshare(CLONE_NEWNS) != 0 ||
+       ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+       ::mount(hosts_file, "/etc/hosts", nullptr, MS_BIND, nullptr) != 0)) {
+    constexpr char kText[] = "cannot give the program a hosts file of its own\n";
+    const ssize_t ignored = ::write(err, kText, sizeof kText - 1);
+    static_cast<void>(ignored);
+    ::_exit(127);
+  }
   ::dup2(in, STDIN_FILENO);
   ::dup2(out, STDOUT_FILENO);
   ::dup2(err, STDERR_FILENO);
@@ -224,12 +234,13 @@ Result<Child> NetNs::spawn(const ChildOptions& options) {
   const int stdout_fd = options.stdout_to_stderr ? child_err : child_out.get();
 
   // PR_SET_PDEATHSIG fires when the forking *thread* ends; this one lives as long as the namespace.
+  const char* hosts = options.hosts_file.empty() ? nullptr : options.hosts_file.c_str();
   pid_t pid = -1;
   run([&] {
     // Seen from a new process id namespace the parent is number 0.
     const pid_t parent = options.contain ? 0 : ::getpid();
     pid = options.contain ? fork_contained() : ::fork();
-    if (pid == 0) become(argv, child_in.get(), stdout_fd, child_err, parent, options.nice);
+    if (pid == 0) become(argv, child_in.get(), stdout_fd, child_err, parent, options.nice, hosts);
   });
   if (pid < 0) return system_error("fork");
   child.pid_ = pid;

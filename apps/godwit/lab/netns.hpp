@@ -52,6 +52,7 @@ struct ChildOptions {
   int nice = 0;  ///< Below 0 only works for root.
   /// In a process id namespace of its own: whatever the child forks ends with it, however it ends.
   bool contain = false;
+  std::string hosts_file;  ///< Stands for /etc/hosts there; empty: the system's.
 };
 
 class NetNs {

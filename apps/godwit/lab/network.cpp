@@ -107,11 +107,9 @@ Result<void> Network::attach(NetNs& ns, const std::string& device,
 }
 
 Result<void> Network::build(const NetworkOptions& options) {
-  const bool v6 = options.family == Family::V6;
-  accesses_ = {Access{"wifi", "wifi0", address(v6 ? "fd00:1::2" : "10.1.0.2")},
-               Access{"lte", "lte0", address(v6 ? "fd00:2::2" : "10.2.0.2")}};
-  server_ = address(v6 ? "fd00:9::1" : "10.9.0.1");
-  callee_ = address(v6 ? "fd00:9::2" : "10.9.0.2");
+  const auto [wifi, lte] = options.families;
+  accesses_ = {Access{"wifi", "wifi0", address(wifi == Family::V6 ? "fd00:1::2" : "10.1.0.2")},
+               Access{"lte", "lte0", address(lte == Family::V6 ? "fd00:2::2" : "10.2.0.2")}};
 
   auto phone = NetNs::create("phone");
   if (!phone) return tl::unexpected(phone.error());
@@ -129,11 +127,11 @@ Result<void> Network::build(const NetworkOptions& options) {
   for (const auto& access : accesses_) {
     if (auto r = attach(*phone_, access.device, {access.address}); !r) return r;
   }
-  const std::vector<IpAddress> far_addresses{address("10.9.0.1"), address("10.9.0.2"),
-                                             address("fd00:9::1"), address("fd00:9::2")};
+  const std::vector<IpAddress> far_addresses{server(Family::V4), callee(Family::V4),
+                                             server(Family::V6), callee(Family::V6)};
   if (auto r = attach(*far_, "net0", far_addresses); !r) return r;
   if (auto r = phone_->ip_batch(
-          fmt::format("route add {} dev {}\n", everywhere(options.family), accesses_[0].device));
+          fmt::format("route add {} dev {}\n", everywhere(wifi), accesses_[0].device));
       !r) {
     return r;
   }
@@ -147,9 +145,15 @@ Result<MoveTimes> Network::move(const Access& from, const Access& to) {
   const DeletionWatch watch(*phone_);
   MoveTimes times;
   const int prefix = from.address.is_v6() ? 64 : 24;
-  const std::string batch =
-      fmt::format("addr del {}/{} dev {}\nroute replace {} dev {}\n", from.address.to_string(),
-                  prefix, from.device, everywhere(from.address.family()), to.device);
+  const Family old_family = from.address.family();
+  const Family new_family = to.address.family();
+  std::string batch =
+      fmt::format("addr del {}/{} dev {}\n", from.address.to_string(), prefix, from.device);
+  // With its last IPv4 address a device loses its IPv4 routes by itself.
+  if (old_family != new_family && old_family == Family::V6) {
+    batch += fmt::format("route del {} dev {}\n", everywhere(old_family), from.device);
+  }
+  batch += fmt::format("route replace {} dev {}\n", everywhere(new_family), to.device);
   // Listening meanwhile, for the time that it wakes up is the time that it reports.
   std::thread listener([&] { times.notice = watch.wait(2s); });
   auto moved = phone_->ip_batch(batch, &times.before);
@@ -162,9 +166,34 @@ Result<void> Network::give_back(const Access& access) {
   return phone_->ip_batch(add_address(access.address, access.device));
 }
 
+TimePoint Network::fade(const Access& access) {
+  const TimePoint now = boot_now();
+  link_->silence(access.address, true);
+  return now;
+}
+
+Result<void> Network::mend(const Access& faded, const Access& to) {
+  const Family family = to.address.family();
+  std::string batch = fmt::format("route replace {} dev {}\n", everywhere(family), to.device);
+  if (faded.address.family() != family) {
+    batch += fmt::format("route del {} dev {}\n", everywhere(faded.address.family()), faded.device);
+  }
+  if (auto r = phone_->ip_batch(batch); !r) return r;
+  link_->silence(faded.address, false);
+  return {};
+}
+
+IpAddress Network::server(Family family) {
+  return address(family == Family::V6 ? "fd00:9::1" : "10.9.0.1");
+}
+
+IpAddress Network::callee(Family family) {
+  return address(family == Family::V6 ? "fd00:9::2" : "10.9.0.2");
+}
+
 Result<Duration> Network::measure_rtt() {
   const Endpoint near_end{accesses_[0].address, kProbePort};
-  const Endpoint far_end{server_, kProbePort};
+  const Endpoint far_end{server(near_end.address.family()), kProbePort};
   auto near = open_udp(*phone_, near_end);
   if (!near) return tl::unexpected(near.error());
   auto far = open_udp(*far_, far_end);

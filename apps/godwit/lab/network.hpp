@@ -17,8 +17,15 @@
 
 namespace godwit::lab {
 
+/// Of the phone's two accesses; the far side always has both.
+struct Families {
+  Family wifi = Family::V4;
+  Family lte = Family::V4;
+  bool differ() const { return wifi != lte; }
+};
+
 struct NetworkOptions {
-  Family family = Family::V4;  ///< Of the phone's accesses; the far side always has both.
+  Families families;
   Duration rtt = std::chrono::milliseconds(50);
   Duration jitter{};
   double loss = 0;
@@ -33,7 +40,7 @@ struct Access {
 
 /// When a move happened, on CLOCK_BOOTTIME.
 struct MoveTimes {
-  TimePoint before;                 ///< Right before the batch was handed to `ip`.
+  TimePoint before;  ///< Right before the batch was handed to `ip`, or the link fell silent.
   std::optional<TimePoint> notice;  ///< When an own netlink socket there saw the deletion.
 };
 
@@ -46,14 +53,19 @@ class Network {
   NetNs& phone() { return *phone_; }
   NetNs& far() { return *far_; }
   const Access& access(std::size_t i) const { return accesses_.at(i); }
-  const IpAddress& server() const { return server_; }
-  const IpAddress& callee() const { return callee_; }
+  static IpAddress server(Family family);
+  static IpAddress callee(Family family);
   bool uses_tun() const { return uses_tun_; }
 
-  /// In one batch: `from` loses its address and the default route goes to `to`.
+  /// In one batch: `from` loses its address and the default route goes to `to`; if they differ in
+  /// family, that of the other family appears and the old one goes.
   Result<MoveTimes> move(const Access& from, const Access& to);
   /// An access that lost its address gets it back; routes stay as they are.
   Result<void> give_back(const Access& access);
+  /// The link of `access` carries nothing any more, and nobody is told of it.
+  TimePoint fade(const Access& access);
+  /// The default route goes from the one that has faded to `to`, and then its link is back.
+  Result<void> mend(const Access& faded, const Access& to);
   /// The median of a few datagrams there and back, as a check of the link itself.
   Result<Duration> measure_rtt();
   LinkCounters counters() const { return link_->counters(); }
@@ -69,8 +81,6 @@ class Network {
   std::unique_ptr<NetNs> far_;
   std::unique_ptr<Link> link_;
   std::array<Access, 2> accesses_;
-  IpAddress server_;
-  IpAddress callee_;
   bool uses_tun_ = true;
 };
 

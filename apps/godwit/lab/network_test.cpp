@@ -31,7 +31,7 @@ class NetworkTest : public testing::TestWithParam<Family> {
     if (!unavailable_.empty()) GTEST_SKIP() << "no namespaces: " << unavailable_;
   }
   static std::unique_ptr<Network> make(NetworkOptions options) {
-    options.family = GetParam();
+    options.families = {GetParam(), GetParam()};
     auto network = Network::create(options);
     EXPECT_TRUE(network) << network.error().detail;
     return network ? std::move(*network) : nullptr;
@@ -72,7 +72,7 @@ TEST_P(NetworkTest, MoveTakesTheAddressAndTheRoute) {
   ASSERT_TRUE(network);
   const Access& wifi = network->access(0);
   const Access& lte = network->access(1);
-  const std::vector<std::string> ask{"ip", "route", "get", network->server().to_string()};
+  const std::vector<std::string> ask{"ip", "route", "get", network->server(GetParam()).to_string()};
 
   EXPECT_NE(output_of(network->phone(), ask).find("src " + wifi.address.to_string()),
             std::string::npos);
@@ -99,7 +99,7 @@ TEST_P(NetworkTest, MoveTakesTheAddressAndTheRoute) {
 /// sends to where the last packet came from, so what follows a move is known without signalling.
 class RtpPair {
  public:
-  explicit RtpPair(Network& network) : callee_{network.callee(), 4000} {
+  explicit RtpPair(Network& network) : callee_{network.callee(GetParam()), 4000} {
     auto phone = open_udp(network.phone(), {IpAddress::any(callee_.address.family()), 6000});
     auto far = open_udp(network.far(), callee_);
     if (phone && far) {
@@ -174,7 +174,7 @@ TEST_P(NetworkTest, CaptureAndAnalysisSeeWhatAMoveDoesToRtp) {
   Move move;
   move.old_address = network->access(0).address;
   move.new_address = network->access(1).address;
-  move.peer = network->callee();
+  move.peers = {network->callee(GetParam())};
   move.t0 = times->before;
   move.end = boot_now();
   move.call_up = true;
@@ -205,10 +205,10 @@ TEST_P(NetworkTest, LosesTheShareItIsAskedToLose) {
   const auto network = make(options);
   ASSERT_TRUE(network);
   auto from = open_udp(network->phone(), {network->access(0).address, 6000});
-  auto to = open_udp(network->far(), {network->callee(), 4000});
+  auto to = open_udp(network->far(), {network->callee(GetParam()), 4000});
   ASSERT_TRUE(from);
   ASSERT_TRUE(to);
-  const SocketAddress there = to_sockaddr({network->callee(), 4000});
+  const SocketAddress there = to_sockaddr({network->callee(GetParam()), 4000});
   for (int i = 0; i < 300; ++i) {
     ASSERT_EQ(::sendto(from->get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&there.storage),
                        there.length),

@@ -24,6 +24,7 @@ std::uint32_t be32(Bytes b, std::size_t at) {
 
 struct Datagram {
   bool tcp = false;
+  bool opens = false;  ///< TCP: SYN.
   Endpoint source;
   Endpoint destination;
   Bytes payload;
@@ -68,6 +69,7 @@ std::optional<Datagram> datagram_in(Bytes ip) {
   if (d.tcp) {
     const std::size_t header = std::size_t{rest[12]} / 16 * 4;
     if (header < 20 || rest.size() < header) return {};
+    d.opens = (rest[13] & 0x02U) != 0;
     d.payload = rest.subspan(header);
     return d;
   }
@@ -167,6 +169,10 @@ std::vector<CapturedPacket> parse_packet(Bytes ip_packet) {
     packet.content = *rtp;
     found.push_back(std::move(packet));
     return found;
+  }
+  if (datagram->opens) {
+    packet.content = TcpSyn{};
+    found.push_back(packet);
   }
   std::string_view text{reinterpret_cast<const char*>(datagram->payload.data()),
                         datagram->payload.size()};

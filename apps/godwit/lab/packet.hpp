@@ -36,18 +36,21 @@ struct SipInfo {
   bool in_dialog = false;  ///< To has a tag.
 };
 
+/// The first packet of a connection.
+struct TcpSyn {};
+
 struct CapturedPacket {
   TimePoint at;
   Place place = Place::Phone;
   bool outgoing = false;  ///< Sent by that namespace's kernel; else arrived.
   Endpoint source;
   Endpoint destination;
-  std::variant<RtpInfo, SipInfo> content;
+  std::variant<RtpInfo, SipInfo, TcpSyn> content;
 };
 
 /// The UDP datagram in an IP packet if it looks like RTP or SIP, or the SIP messages in its TCP
-/// segment, at most 16; `at`, `place` and `outgoing` are left to the caller. First fragments count,
-/// later ones do not.
+/// segment, at most 16, or the SYN that it is; `at`, `place` and `outgoing` are left to the caller.
+/// First fragments count, later ones do not.
 std::vector<CapturedPacket> parse_packet(std::span<const std::uint8_t> ip_packet);
 
 }  // namespace godwit::lab

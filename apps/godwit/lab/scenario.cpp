@@ -32,6 +32,7 @@ constexpr Duration kObserve = 3s;           ///< Each move is watched at least t
 constexpr Duration kObserveAfter = 1200ms;  ///< … and this long after it was completed.
 constexpr Duration kBetweenMoves = 600ms;   ///< After the lost address was given back.
 constexpr Duration kAudioTick = 250ms;
+constexpr const char* kServerName = "sip.lab.test";
 constexpr const char* kPhoneUser = "alice";
 constexpr const char* kPhonePassword = "flies-far";
 constexpr const char* kCalleeUser = "bob";
@@ -52,15 +53,22 @@ Result<void> write_private_file(const std::string& file, const std::string& text
   return {};
 }
 
+std::string joined(const std::vector<IpAddress>& addresses) {
+  std::string text;
+  for (const auto& address : addresses) {
+    text += (text.empty() ? "" : " and ") + address.to_string();
+  }
+  return text;
+}
+
 class Run {
  public:
   Run(const ScenarioOptions& options, const ScenarioObserver& observer)
       : options_(options), observer_(observer), random_(options.seed) {
     outcome_.options = options;
-    outcome_.limits = limits_for(options.rtt, options.signalling);
-    outcome_.limits.registered += options.slack;
-    outcome_.limits.silence_down += options.slack;
-    outcome_.limits.silence_up += options.slack;
+    outcome_.limits = limits_for(options.rtt, options.signalling, options.trigger, options.loss);
+    if (options.hold_each_move) outcome_.limits.each_move = 10ms;
+    outcome_.limits.add_slack(options.slack);
   }
   ~Run() {
     if (keep_logs_ || directory_.empty()) return;
@@ -73,7 +81,7 @@ class Run {
     if (!directory) return tl::unexpected(directory.error());
     directory_ = *directory;
     NetworkOptions network;
-    network.family = options_.family;
+    network.families = options_.families;
     network.rtt = options_.rtt;
     network.jitter = options_.jitter;
     network.loss = options_.loss;
@@ -99,12 +107,11 @@ class Run {
       auto rtt = network_->measure_rtt();
       if (!rtt) return tl::unexpected(rtt.error());
       outcome_.measured_rtt = *rtt;
-      say(
-          fmt::format("network: phone on wifi {} and lte {}, server {}, callee {}; measured RTT "
-                      "{:.2f} ms over {}",
-                      network_->access(0).address.to_string(),
-                      network_->access(1).address.to_string(), network_->server().to_string(),
-                      network_->callee().to_string(), to_ms(*rtt), outcome_.link));
+      say(fmt::format(
+          "network: phone on wifi {} and lte {}, server {}, callee {}; measured RTT "
+          "{:.2f} ms over {}",
+          network_->access(0).address.to_string(), network_->access(1).address.to_string(),
+          joined(servers()), joined(callees()), to_ms(*rtt), outcome_.link));
     }
     if (auto r = capture_.start(network_->phone(), network_->far(), options_.pcap_directory); !r) {
       return r;
@@ -125,14 +132,26 @@ class Run {
                 kStartLimit, "hanging up did not end the call on both sides");
   }
 
-  std::string host() const { return network_->server().to_uri_host(); }
+  /// Of the phone's families, in the order of its accesses.
+  std::vector<IpAddress> servers() const { return in_families(Network::server); }
+  std::vector<IpAddress> callees() const { return in_families(Network::callee); }
+  std::vector<IpAddress> in_families(IpAddress (*of)(Family)) const {
+    std::vector<IpAddress> found{of(options_.families.wifi)};
+    if (options_.families.differ()) found.push_back(of(options_.families.lte));
+    return found;
+  }
+
+  /// Only a name is at home in both families.
+  std::string host() const {
+    return options_.families.differ() ? kServerName : servers().front().to_uri_host();
+  }
 
   Result<void> start_server() {
     ChildOptions child;
     const bool streams = options_.signalling != Signalling::Udp;
     Certificate certificate;
     if (streams) {
-      auto made = make_certificate(directory_, {network_->server()}, network_->far());
+      auto made = make_certificate(directory_, servers(), kServerName, network_->far());
       if (!made) return tl::unexpected(made.error());
       certificate = std::move(*made);
       trusted_ = certificate.file;
@@ -140,7 +159,8 @@ class Run {
     if (options_.server == ServerKind::Kamailio) {
       const std::string config = directory_ + "/kamailio.cfg";
       KamailioOptions kamailio;
-      kamailio.listen = {network_->server()};
+      kamailio.listen = servers();
+      kamailio.name = kServerName;
       kamailio.streams = streams;
       if (streams) {
         kamailio.tls_config_file = directory_ + "/tls.cfg";
@@ -156,8 +176,8 @@ class Run {
     } else {
       child.command = {self(),
                        "serve",
-                       "--listen",
-                       Endpoint{network_->server(), 5060}.to_string(),
+                       "--domain",
+                       kServerName,
                        "--events",
                        "json",
                        "--challenge-calls",
@@ -165,11 +185,15 @@ class Run {
                        fmt::format("{}:{}", kPhoneUser, kPhonePassword),
                        "--user",
                        fmt::format("{}:{}", kCalleeUser, kCalleePassword)};
+      for (const auto& address : servers()) {
+        const std::string host = address.to_string();
+        child.command.insert(child.command.end(), {"--listen", host});
+        if (!streams) continue;
+        child.command.insert(child.command.end(), {"--listen-tcp", host, "--listen-tls", host});
+      }
       if (streams) {
-        const std::string host = network_->server().to_string();
-        child.command.insert(child.command.end(),
-                             {"--listen-tcp", host, "--listen-tls", host, "--tls-certificate",
-                              certificate.file, "--tls-key", certificate.key_file});
+        child.command.insert(child.command.end(), {"--tls-certificate", certificate.file,
+                                                   "--tls-key", certificate.key_file});
       }
     }
     auto started = Party::start("server", network_->far(), child, directory_ + "/server.log");
@@ -182,7 +206,7 @@ class Run {
   /// Sends OPTIONS from the callee's address at most every 50 ms; true once anything comes back.
   bool answers_options() {
     if (!probe_) {
-      auto socket = open_udp(network_->far(), {network_->callee(), 5999});
+      auto socket = open_udp(network_->far(), {callees().front(), 5999});
       if (!socket) return false;
       probe_ = std::move(*socket);
     }
@@ -194,13 +218,13 @@ class Run {
     if (boot_now() < next_probe_) return false;
     next_probe_ = boot_now() + 50ms;
     ++probes_;
-    const std::string us = Endpoint{network_->callee(), 5999}.to_string();
+    const std::string us = Endpoint{callees().front(), 5999}.to_string();
     const std::string text = fmt::format(
         "OPTIONS sip:{0} SIP/2.0\r\nVia: SIP/2.0/UDP {1};branch=z9hG4bKprobe{2}\r\n"
         "From: <sip:probe@{0}>;tag=probe\r\nTo: <sip:{0}>\r\nCall-ID: probe{2}\r\n"
         "CSeq: {2} OPTIONS\r\nMax-Forwards: 5\r\nContent-Length: 0\r\n\r\n",
         host(), us, probes_);
-    const SocketAddress to = to_sockaddr({network_->server(), 5060});
+    const SocketAddress to = to_sockaddr({servers().front(), 5060});
     ::sendto(probe_.get(), text.data(), text.size(), 0,
              reinterpret_cast<const sockaddr*>(&to.storage), to.length);
     return false;
@@ -214,6 +238,14 @@ class Run {
       return r;
     }
     ChildOptions child;
+    if (options_.families.differ()) {
+      child.hosts_file = directory_ + "/hosts";
+      std::string hosts = "127.0.0.1 localhost\n";
+      for (const auto& address : servers()) {
+        hosts += fmt::format("{} {}\n", address.to_string(), kServerName);
+      }
+      if (auto r = write_private_file(child.hosts_file, hosts); !r) return r;
+    }
     child.command = {self(),
                      "phone",
                      "--account",
@@ -233,10 +265,10 @@ class Run {
                      "--source",
                      callee ? "tone:330" : "tone:440"};
     if (callee) {
-      for (const char* word : {"--bind", "", "--auto-answer", "--no-latch"}) {
-        child.command.emplace_back(word);
+      child.command.insert(child.command.end(), {"--auto-answer", "--no-latch"});
+      for (const auto& address : callees()) {
+        child.command.insert(child.command.end(), {"--bind", address.to_string()});
       }
-      *(child.command.end() - 3) = network_->callee().to_string();
     } else {
       child.command.insert(child.command.end(), {"--transport", to_string(options_.signalling)});
       if (!trusted_.empty()) child.command.insert(child.command.end(), {"--tls-ca", trusted_});
@@ -259,7 +291,9 @@ class Run {
     say(fmt::format("move {}: {} {} -> {} {}", number, from.name, from.address.to_string(), to.name,
                     to.address.to_string()));
     network_->take_worst_lateness();
-    const auto times = network_->move(from, to);
+    const bool fades = options_.trigger == Trigger::Fading;
+    const Result<MoveTimes> times =
+        fades ? MoveTimes{network_->fade(from), std::nullopt} : network_->move(from, to);
     if (!times) return tl::unexpected(times.error());
 
     MoveResult result;
@@ -268,7 +302,7 @@ class Run {
     result.move.to = to.name;
     result.move.old_address = from.address;
     result.move.new_address = to.address;
-    result.move.peer = network_->callee();
+    result.move.peers = callees();
     result.move.t0 = times->before;
     result.move.signalling = options_.signalling;
     result.move.kernel_notice = times->notice;
@@ -286,7 +320,7 @@ class Run {
                                      [&](TimePoint at) { return at >= times->before; });
     if (change != changes.end()) result.move.detected = *change;
     outcome_.moves.push_back(std::move(result));
-    if (auto r = network_->give_back(from); !r) return r;
+    if (auto r = fades ? network_->mend(from, to) : network_->give_back(from); !r) return r;
     return pause(kBetweenMoves);
   }
 
@@ -319,9 +353,11 @@ class Run {
       }
       figures.push_back(result.figures);
     }
-    outcome_.median = median(figures);
-    for (auto& why : median_failures(outcome_.median, outcome_.limits)) {
-      outcome_.failures.push_back(std::move(why));
+    outcome_.summary = summary(figures);
+    if (!options_.families.differ()) {
+      for (auto& why : failures(outcome_.summary, outcome_.limits)) {
+        outcome_.failures.push_back(std::move(why));
+      }
     }
     if (capture_.missed() != 0) {
       outcome_.failures.push_back(
@@ -433,6 +469,31 @@ const char* to_string(ServerKind kind) {
     case ServerKind::Kamailio: return "kamailio";
   }
   return "?";
+}
+
+std::string to_string(const Families& families) {
+  const char* wifi = families.wifi == Family::V6 ? "6" : "4";
+  const char* lte = families.lte == Family::V6 ? "6" : "4";
+  return families.differ() ? fmt::format("{}-{}", wifi, lte) : wifi;
+}
+
+std::vector<Outcome> by_direction(const Outcome& outcome) {
+  if (!outcome.options.families.differ()) return {outcome};
+  std::vector<Outcome> both(2, outcome);
+  std::swap(both[1].options.families.wifi, both[1].options.families.lte);
+  for (std::size_t i = 0; i < both.size(); ++i) {
+    Outcome& one = both[i];
+    std::erase_if(one.moves, [&](const MoveResult& move) {
+      return move.move.old_address.family() != one.options.families.wifi;
+    });
+    std::vector<MoveFigures> figures;
+    for (const auto& move : one.moves) figures.push_back(move.figures);
+    one.summary = summary(figures);
+    for (auto& why : failures(one.summary, one.limits)) one.failures.push_back(std::move(why));
+  }
+  // Of a run with a single move one direction has none.
+  std::erase_if(both, [](const Outcome& one) { return one.moves.empty() && one.failures.empty(); });
+  return both;
 }
 
 bool Outcome::passed() const {

@@ -13,21 +13,26 @@
 #include "godwit/result.hpp"
 #include "godwit/time.hpp"
 #include "lab/analysis.hpp"
+#include "lab/network.hpp"
 
 namespace godwit::lab {
 
 enum class ServerKind : std::uint8_t { Embedded, Kamailio };
 const char* to_string(ServerKind kind);
+/// "4", "6", or of a change between them "4-6".
+std::string to_string(const Families& families);
 
 struct ScenarioOptions {
   ServerKind server = ServerKind::Embedded;
   Signalling signalling = Signalling::Udp;  ///< Of the phone.
-  Family family = Family::V4;
+  Families families;
+  Trigger trigger = Trigger::AddressLost;
   Duration rtt = std::chrono::milliseconds(50);
   Duration jitter{};
   double loss = 0;
   Duration slack{};  ///< Added to the limits: for machines that have other work.
   int moves = 2;
+  bool hold_each_move = false;  ///< To the limits of silence, not only the median.
   std::uint64_t seed = 1;
   std::string pcap_directory;  ///< Empty: no files.
 };
@@ -59,11 +64,14 @@ struct Outcome {
   Duration measured_rtt{};
   std::string link;  ///< "tun" or "veth".
   std::vector<MoveResult> moves;
-  MoveFigures median;
+  Summary summary;
   std::vector<std::string> failures;  ///< Of the run as a whole; empty and no move failed: PASS.
   std::string log_directory;          ///< Kept if the run failed, else empty.
   bool passed() const;
 };
+
+/// One outcome for each direction, where the moves change the family; else the outcome as it is.
+std::vector<Outcome> by_direction(const Outcome& outcome);
 
 /// Fails only where there is no run at all: ErrorCode::Unsupported if namespaces or devices are not
 /// to be had (the degraded demo is possible), else something else. NetNs::prepare_process() first.
