@@ -99,6 +99,7 @@ class MediaEngine::Impl {
   void close(PathId id);
   void apply(const SetRemote& remote, TimePoint now);
   void repeat_sent(TimePoint now);
+  void repeat_newest(TimePoint now);
 
   // Sending.
   const Path* transmit_path() const;
@@ -262,6 +263,8 @@ void MediaEngine::Impl::on(const SetRemote& command, TimePoint now) {
 
 void MediaEngine::Impl::apply(const SetRemote& remote, TimePoint now) {
   const bool moves = remote_ && remote_->path != remote.path;
+  const std::optional<Endpoint> before =
+      may_send() ? std::optional(destination_.rtp()) : std::nullopt;
   remote_ = remote;
   const Endpoint local = transmit_path()->local;
   destination_.signal(remote.rtp, remote.rtcp, local.address.family(), now);
@@ -277,6 +280,18 @@ void MediaEngine::Impl::apply(const SetRemote& remote, TimePoint now) {
     log_.info("media", name_ + ": sends from " + local.to_string() + " to " +
                            destination_.rtp().to_string());
     if (dead_since_) repeat_sent(now);
+  } else if (before && *before != destination_.rtp()) {
+    repeat_newest(now);
+  }
+}
+
+/// The peer is elsewhere now, and what was sent to its old place may have found nobody. All but the
+/// newest packet would come too late to be played; that one spares it the rest of a packet time.
+void MediaEngine::Impl::repeat_newest(TimePoint now) {
+  if (!may_send()) return;
+  for (Buffer& bytes : session_.sent_since(now - packet_time_ + Duration(1))) {
+    ++resent_;
+    send_rtp(std::move(bytes), now);
   }
 }
 

@@ -186,6 +186,24 @@ TEST_F(EngineSend, OldAudioIsNotRepeated) {
   EXPECT_EQ(h.reported<FirstSent>().at(0).pause_before, Duration(milliseconds(3000)));
 }
 
+TEST_F(EngineSend, APeerThatIsElsewhereNowGetsTheNewestPacketAtOnce) {
+  start();
+  h.run_for(milliseconds(250));
+  const auto before = h.sent_rtp();  // the last one at 240 ms
+  h.forget();
+  const Endpoint elsewhere{IpAddress::v4(10, 77, 0, 7), 4000};
+  h.remote(1, elsewhere, 1);
+  const auto repeated = h.sent_rtp();
+  ASSERT_EQ(repeated.size(), 1U);
+  EXPECT_EQ(repeated[0].bytes, before.back().bytes);
+  EXPECT_EQ(repeated[0].remote, elsewhere);
+  h.remote(1, elsewhere, 2);  // The same place again: nothing is missing there.
+  EXPECT_EQ(h.sent_rtp().size(), 1U);
+  h.run_for(milliseconds(20));  // and the cadence goes on
+  EXPECT_EQ(h.sent_rtp().at(1).at, EngineHarness::kStart + milliseconds(260));
+  expect_continuous(h.sent_rtp());
+}
+
 TEST_F(EngineSend, AMoveWaitsForItsPathAndTheOldOneGoesOn) {
   start();
   h.run_for(milliseconds(50));
