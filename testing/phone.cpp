@@ -136,6 +136,22 @@ Result<void> SimulatedPhone::record(CallId call, const std::string& file) {
 Result<void> SimulatedPhone::restart_listener(TransportChoice transport) {
   return give([&](ua::Core& core, TimePoint now) { return core.restart_listener(transport, now); });
 }
+Result<void> SimulatedPhone::open_listener(TransportChoice transport, const IpAddress& local,
+                                           std::uint16_t port) {
+  return give([&](ua::Core& core, TimePoint now) {
+    return core.open_listener(transport, local, port, now);
+  });
+}
+Result<void> SimulatedPhone::close_listener(TransportChoice transport, const IpAddress& local) {
+  return give(
+      [&](ua::Core& core, TimePoint now) { return core.close_listener(transport, local, now); });
+}
+Result<void> SimulatedPhone::modify_account(AccountId account, AccountConfig config,
+                                            ModifyAccount how) {
+  return give([&](ua::Core& core, TimePoint now) {
+    return core.modify_account(account, std::move(config), how, now);
+  });
+}
 std::vector<Endpoint> SimulatedPhone::stream_listeners() const {
   std::vector<Endpoint> all;
   for (const auto& [id, local] : stream_listeners_) all.push_back(local);
@@ -292,13 +308,14 @@ void SimulatedPhone::carry_out(ua::Output output) {
 }
 
 void SimulatedPhone::carry_out(const ua::Listen& listen) {
-  if (!known_listeners_.emplace(listen.listener, true).second) violate("a listener id comes twice");
+  if (std::exchange(known_listeners_[listen.listener], true)) violate("a listener id comes twice");
   later(timing_.bind_delay, [this, listen] {
     if (!known_listeners_.contains(listen.listener)) return;  // Closed meanwhile.
     const ua::ListenerId id = listen.listener;
     if (is_stream(listen.transport)) {
       auto bound = host_.streams().listen(listen.local, stream_server(listen));
       if (bound) stream_listeners_[id] = *bound;
+      known_listeners_[id] = bound.has_value();
       give([&](ua::Core& core, TimePoint now) { core.on_listen(id, std::move(bound), now); });
       return;
     }
@@ -318,6 +335,7 @@ void SimulatedPhone::carry_out(const ua::Listen& listen) {
       bound = host_.local(*socket);
     } else {
       bound = tl::unexpected(socket.error());
+      known_listeners_[id] = false;
     }
     give([&](ua::Core& core, TimePoint now) { core.on_listen(id, std::move(bound), now); });
   });
@@ -714,6 +732,9 @@ std::string describe_event(const Event& event) {
           [&](const FlowChanged& e) {
             return "account " + std::to_string(e.account.value()) + " flow " +
                    std::to_string(e.reg_id) + (e.alive ? " is up" : " failed: " + e.reason);
+          },
+          [&](const ListenerChanged& e) {
+            return "listener " + e.local.to_string() + (e.open ? " is open" : ": " + e.reason);
           },
           [&](const PublicationChanged& e) {
             return "publication " + std::to_string(e.publication.value()) + " " +

@@ -71,6 +71,10 @@ class SimulatedPhone {
   Result<void> play_tone(CallId call, double hz);
   Result<void> record(CallId call, const std::string& file);
   Result<void> restart_listener(TransportChoice transport);
+  Result<void> open_listener(TransportChoice transport, const IpAddress& local,
+                             std::uint16_t port = 0);
+  Result<void> close_listener(TransportChoice transport, const IpAddress& local);
+  Result<void> modify_account(AccountId account, AccountConfig config, ModifyAccount how = {});
   Result<Generation> handle_ip_change(IpChangeOptions options = {});
   void shut_down();
   bool idle() const { return core_->idle(); }
@@ -206,7 +210,8 @@ class SimulatedPhone {
   std::map<ua::ListenerId, Endpoint> stream_listeners_;
   std::map<ua::ListenerId, OpenStreamState> streams_;
   bool multipath_ = false;
-  std::map<ua::ListenerId, bool> known_listeners_;  ///< Asked for and not closed.
+  /// Asked for and not closed; false: it could not be opened.
+  std::map<ua::ListenerId, bool> known_listeners_;
   std::vector<DnsQuestion> questions_;
   std::uint32_t resolver_ = 0;  ///< Made anew with each change of the network.
   std::map<CallId, std::unique_ptr<Engine>> engines_;

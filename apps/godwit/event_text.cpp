@@ -40,6 +40,7 @@ std::string step_in_words(const IpChangeStep& step) {
     case StepKind::CallHungUp: return call() + "hung up, as told for changes";
     case StepKind::CallSuspended: return call() + "waits for a network";
     case StepKind::CallResumed: return call() + "goes on";
+    case StepKind::StreamShutDown: return "connection closed: " + step.detail;
   }
   return "?";
 }
@@ -214,6 +215,11 @@ struct Words {
   std::string operator()(const FlowChanged& event) const {
     return fmt::format("flow {} of account {} {}{}", event.reg_id, event.account.value(),
                        event.alive ? "is up" : "failed",
+                       event.reason.empty() ? "" : ": " + event.reason);
+  }
+  std::string operator()(const ListenerChanged& event) const {
+    return fmt::format("{} {} {}{}", event.open ? "listening on" : "not listening on",
+                       snake_case(to_string(event.transport)), event.local.to_string(),
                        event.reason.empty() ? "" : ": " + event.reason);
   }
 };

@@ -108,8 +108,12 @@ const std::vector<Phone::Command>& Phone::commands() {
       {"publish", "open|closed [NOTE]", "tell others whether you can be reached",
        &Phone::do_publish},
       {"unpublish", "", "take back what was published", &Phone::do_unpublish},
-      {"ip-change", "", "renew registration and calls as if the address had changed",
+      {"ip-change", "[restart] [close]",
+       "renew registration and calls as if the address had changed; restart: the listeners too, "
+       "close: all connections too",
        &Phone::do_ip_change},
+      {"listen", "TRANSPORT ADDRESS [PORT]", "accept udp, tcp or tls there", &Phone::do_listen},
+      {"unlisten", "TRANSPORT ADDRESS", "no more", &Phone::do_unlisten},
       {"register", "", "register again at once", &Phone::do_register},
       {"unregister", "", "be called no more", &Phone::do_unregister},
       {"push-wake", "", "a push notification has come: register at once", &Phone::do_push_wake},

@@ -3,6 +3,8 @@
 // What each command of `godwit phone` does (Phone's do_* members).
 #include <fmt/core.h>
 
+#include <sstream>
+
 #include "base/json_writer.hpp"
 #include "io/clock.hpp"
 #include "phone.hpp"
@@ -204,8 +206,20 @@ Result<std::string> Phone::do_unmute(const std::string& argument) {
   return result;
 }
 
-Result<std::string> Phone::do_ip_change(const std::string&) {
-  const auto generation = agent_->handle_ip_change();
+Result<std::string> Phone::do_ip_change(const std::string& argument) {
+  IpChangeOptions options;
+  std::istringstream words(argument);
+  for (std::string word; words >> word;) {
+    if (word == "restart") {
+      options.restart_listeners = true;
+    } else if (word == "close") {
+      options.shut_down_streams = StreamShutdown::All;
+    } else {
+      return fail(ErrorCode::InvalidArgument,
+                  fmt::format("takes restart and close, not {}", quoted(word)));
+    }
+  }
+  const auto generation = agent_->handle_ip_change(options);
   if (!generation) return tl::unexpected(generation.error());
   return std::string{};
 }

@@ -310,7 +310,8 @@ PhoneFlags::PhoneFlags(CLI::App& command) {
               "[auto]",
               into(account.gruu, parse_gruu));
   table_.text("contact-rewrite", "WHETHER",
-              "Register the address that the server sees: off, auto (if ours is private) or always "
+              "Register the address that the server sees: off, auto (unless a private one would "
+              "replace a public one) or always "
               "[auto]",
               into(account.contact_rewrite, parse_contact_rewrite));
   table_.text("push", "\"PROVIDER PRID [PARAM]\"",
@@ -358,6 +359,7 @@ PhoneFlags::PhoneFlags(CLI::App& command) {
       [&agent](std::int64_t value) { agent.sip_port = static_cast<std::uint16_t>(value); });
   add_transport_flags();
   add_call_flags();
+  add_socket_flags();
   table_.choice("auto-answer", "Answer every call at once", &settings_.auto_answer);
   table_.choice("latch", "Send audio to where the other side's audio comes from",
                 &agent.media.latch);

@@ -46,6 +46,7 @@ class PhoneFlags {
 
  private:
   void add_transport_flags();
+  void add_socket_flags();
   void add_call_flags();
   Result<void> take_password();
   Result<void> check_transport();

@@ -13,6 +13,7 @@
 #include "godwit/address.hpp"
 #include "godwit/header.hpp"
 #include "godwit/ip_change.hpp"
+#include "godwit/socket.hpp"
 #include "godwit/time.hpp"
 #include "godwit/trace.hpp"
 
@@ -93,8 +94,17 @@ enum class GruuMode : std::uint8_t {
 /// instead of our own, when the two differ.
 enum class ContactRewrite : std::uint8_t {
   Off,
-  Auto,  ///< Where our own address is a private one.
+  Auto,  ///< Unless it would replace a public address by a private one.
   Always,
+};
+
+/// Ties traffic to one interface or to one address; empty: wherever the routes lead.
+struct PathPin {
+  /// Only this one is used, whatever addresses it has. While it has none, what is pinned waits.
+  std::string interface_name;
+  /// Exactly this one. While no interface has it, what is pinned waits; a Warning names it.
+  std::optional<IpAddress> address;
+  friend bool operator==(const PathPin&, const PathPin&) = default;
 };
 
 /// Push notifications (RFC 8599 §4.1): where to send what wakes this installation. Each at most 256
@@ -146,6 +156,22 @@ struct AccountConfig {
   /// of them lives. The order is that of preference for calls. A registrar without Outbound gets
   /// one registration, over the first proxy that answers.
   std::vector<std::string> further_outbound_proxies;
+  /// Of SIP, and of RTP and RTCP. Each names an interface or an address, not both; within what
+  /// UserAgentConfig::interfaces and ::bind_addresses allow. Loopback stays the way to loopback for
+  /// one pinned to an interface. A call without its media's path is not begun, and one that loses
+  /// it waits for `recovery_deadline`.
+  PathPin signalling_pin;
+  PathPin media_pin;
+  /// Learn the Contact (see `contact_rewrite`) also from a challenge: the REGISTER with credentials
+  /// has it already, which saves one.
+  bool contact_from_challenge = true;
+};
+
+/// How modify_account() goes about it.
+struct ModifyAccount {
+  /// False: no REGISTER leaves for the change. What it says of servers, pins and the binding counts
+  /// from the next REGISTER on, which the next change of the address or register_account() sends.
+  bool register_now = true;
 };
 
 /// G.711 in both laws; the order is the order of preference in offers.
@@ -219,6 +245,11 @@ struct UserAgentConfig {
   /// if the registrar asks for it (RFC 6223).
   std::chrono::seconds stream_keep_alive{120};
   TraceConfig sip_trace;  ///< For whoever wants to see the messages.
+  /// Off: a UDP socket for SIP is opened only where an account, or a message, goes by UDP. With
+  /// `listen_tcp` and `listen_tls` empty nothing listens then for accounts over TCP and TLS, which
+  /// are reached over the connections that they open.
+  bool listen_udp = true;
+  SocketHook socket_created;  ///< Sees each new socket before it is used; empty: none.
 };
 
 /// What a call sends.

@@ -143,12 +143,21 @@ struct Warning {
   std::string text;
 };
 
-using Event = std::variant<RegistrationChanged, IncomingCall, CallStateChanged, CallMediaChanged,
-                           CallStatistics, NetworkAvailability, IpChangeDetected, IpChangeProgress,
-                           IpChangeCompleted, Warning, MessageResult, MessageReceived,
-                           OptionsResult, DtmfResult, DtmfReceived, SubscriptionChanged, Notified,
-                           MessagesWaiting, PresenceChanged, RemoteCallsChanged, PublicationChanged,
-                           TransferProgress, TransferRequested, CallRedirected, FlowChanged>;
+/// What became of open_listener() and of the listener that it opened.
+struct ListenerChanged {
+  TransportChoice transport = TransportChoice::Udp;
+  Endpoint local;  ///< Where it listens, or was to.
+  bool open = false;
+  std::string reason;  ///< Why it is not open, or no more.
+};
+
+using Event =
+    std::variant<RegistrationChanged, IncomingCall, CallStateChanged, CallMediaChanged,
+                 CallStatistics, NetworkAvailability, IpChangeDetected, IpChangeProgress,
+                 IpChangeCompleted, Warning, MessageResult, MessageReceived, OptionsResult,
+                 DtmfResult, DtmfReceived, SubscriptionChanged, Notified, MessagesWaiting,
+                 PresenceChanged, RemoteCallsChanged, PublicationChanged, TransferProgress,
+                 TransferRequested, CallRedirected, FlowChanged, ListenerChanged>;
 
 /// One JSON object with an "event" member; what `godwit phone --events json` prints per line.
 std::string to_json(const Event& event, TimePoint at);

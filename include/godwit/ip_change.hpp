@@ -12,6 +12,32 @@
 
 namespace godwit {
 
+/// Which TCP and TLS connections are shut down at a change of the address. There is no "none": of a
+/// connection whose address is gone no byte arrives any more, and to keep it would only hide that
+/// from whoever waits for an answer on it. (Multipath ones outlive their address and are not dead.)
+enum class StreamShutdown : std::uint8_t {
+  Dead,          ///< Only those whose address is gone.
+  Registration,  ///< Those that the account is registered over too, shared with others or not.
+  All,           ///< All of the user agent, those that peers have opened too.
+};
+const char* to_string(StreamShutdown shutdown);
+
+/// How the registrar is told that our Contact is another one now.
+enum class ContactMethod : std::uint8_t {
+  Replace,          ///< One REGISTER with the old Contact (`expires=0`) and the new one.
+  UnregisterFirst,  ///< The old one is taken out first; what the answer says does not matter.
+};
+
+/// How a REGISTER is repeated that a change of the address asked for, and that was not answered or
+/// was refused for a while (408, 429, 430, 480, 5xx): after `first`, then twice as long each time
+/// up to `max`, always 50 to 100 % of it at random, and never before the server's Retry-After.
+/// After `attempts` the ordinary schedule (RFC 5626 §4.5) takes over.
+struct RegisterRetry {
+  std::uint32_t attempts = 4;                ///< At most 20; 0: the ordinary schedule at once.
+  Duration first = std::chrono::seconds(1);  ///< 100 ms to an hour.
+  Duration max = std::chrono::seconds(16);   ///< `first` to an hour.
+};
+
 /// What one account does when the address changes. Later versions add knobs; defaults stay.
 struct IpChangePolicy {
   bool update_contact = true;  ///< REGISTER again from the new path.
@@ -19,12 +45,29 @@ struct IpChangePolicy {
   bool hang_up_calls = false;  ///< End affected calls instead of moving them.
   /// How long a call may stay without any network, or without an answer, before it is given up.
   Duration recovery_deadline = std::chrono::seconds(64);
+  /// At each change that the account takes part in.
+  StreamShutdown shut_down_streams = StreamShutdown::Dead;
+  /// With SIP Outbound the registrar replaces by itself, and nothing is taken out.
+  ContactMethod contact_method = ContactMethod::Replace;
+  RegisterRetry register_retry;
 };
 
 /// What handle_ip_change() shall do beyond what the snapshots say.
 struct IpChangeOptions {
   /// Refresh every registration and call even if their path looks unchanged.
   bool force = true;
+  /// Close the SIP listeners and open them anew, one after the other, on the ports that they have.
+  /// Needs `force`. Not needed after a change of the address: whose address is gone is replaced by
+  /// itself, and whose address stayed works on. It is for a socket that the system has broken
+  /// without telling (some do so in suspend). No listener: nothing happens.
+  bool restart_listeners = false;
+  /// While the port of a restarted listener is still taken, it is tried again `restart_attempts`
+  /// times (0 to 20), `restart_delay` (1 ms to 1 s) apart; after that another port is taken, with a
+  /// Warning. Requests wait meanwhile; audio does not.
+  Duration restart_delay = std::chrono::milliseconds(10);
+  std::uint32_t restart_attempts = 5;
+  /// At this change, beyond what the accounts' IpChangePolicy says.
+  StreamShutdown shut_down_streams = StreamShutdown::Dead;
 };
 
 }  // namespace godwit

@@ -42,6 +42,7 @@ enum class StepKind : std::uint8_t {
   CallHungUp,
   CallSuspended,
   CallResumed,
+  StreamShutDown,  ///< A TCP or TLS connection was closed; `detail` has its two ends, and why.
 };
 const char* to_string(StepKind kind);
 

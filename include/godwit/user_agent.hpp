@@ -141,6 +141,19 @@ class UserAgent {
   /// Closes the listeners of one transport (not Auto) and opens them anew: a stuck UDP socket, a
   /// TLS listener with a new certificate. Connections and calls stay. NotFound: there are none.
   Result<void> restart_listener(TransportChoice transport);
+  /// Listens by hand on `local`, an address of this machine, and this port (0: the system chooses),
+  /// beside what the accounts open by themselves; ListenerChanged tells what became of it. It stays
+  /// until close_listener(), or until its address is gone. InvalidArgument: Auto, or no address;
+  /// NotFound: no interface has the address; WrongState: there is one of this kind already; Busy.
+  Result<void> open_listener(TransportChoice transport, const IpAddress& local,
+                             std::uint16_t port = 0);
+  /// Closes it, or any other listener that no account and no call uses. WrongState: it is in use.
+  Result<void> close_listener(TransportChoice transport, const IpAddress& local);
+  /// Replaces what an account is configured with; its calls, subscriptions and registration go on.
+  /// Servers that are others are registered at now, unless ModifyAccount says otherwise. `aor` and
+  /// `further_outbound_proxies` cannot be changed (InvalidArgument): that is another account.
+  /// `register_on_add` counts for nothing here.
+  Result<void> modify_account(AccountId account, AccountConfig config, ModifyAccount how = {});
   /// What was dropped and refused so far.
   Result<Counters> counters() const;
   /// For systems without a built-in monitor: the network as it is now.

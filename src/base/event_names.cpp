@@ -21,6 +21,29 @@ const char* to_string(TransportChoice choice) {
   return "?";
 }
 
+const char* to_string(StreamShutdown shutdown) {
+  switch (shutdown) {
+    case StreamShutdown::Dead: return "Dead";
+    case StreamShutdown::Registration: return "Registration";
+    case StreamShutdown::All: return "All";
+  }
+  return "?";
+}
+
+const char* to_string(SocketPurpose purpose) {
+  switch (purpose) {
+    case SocketPurpose::SipUdp: return "SipUdp";
+    case SocketPurpose::SipTcp: return "SipTcp";
+    case SocketPurpose::SipTls: return "SipTls";
+    case SocketPurpose::SipTcpListener: return "SipTcpListener";
+    case SocketPurpose::SipTlsListener: return "SipTlsListener";
+    case SocketPurpose::Rtp: return "Rtp";
+    case SocketPurpose::Rtcp: return "Rtcp";
+    case SocketPurpose::Dns: return "Dns";
+  }
+  return "?";
+}
+
 const char* to_string(MptcpMode mode) {
   switch (mode) {
     case MptcpMode::Auto: return "Auto";

@@ -60,7 +60,8 @@ DnsAnswer failed(DnsFailure failure, std::string detail) {
 
 class DnsChannel::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(EventLoop& loop, std::vector<Endpoint> servers) : loop_(loop), servers_(std::move(servers)) {
+  Impl(EventLoop& loop, std::vector<Endpoint> servers, SocketCheck check)
+      : loop_(loop), servers_(std::move(servers)), check_(std::move(check)) {
     for (const Endpoint& server : servers_) {
       if (!server_list_.empty()) server_list_ += ',';
       server_list_ +=
@@ -135,6 +136,12 @@ class DnsChannel::Impl : public std::enable_shared_from_this<Impl> {
     if (!server_list_.empty() &&
         ::ares_set_servers_ports_csv(channel_, server_list_.c_str()) != ARES_SUCCESS) {
       return "the DNS servers " + server_list_ + " cannot be used";
+    }
+    if (check_) {
+      const auto ask = [](ares_socket_t socket, int, void* self) {
+        return static_cast<Impl*>(self)->check_(socket) ? 0 : -1;
+      };
+      ::ares_set_socket_configure_callback(channel_, ask, this);
     }
     epoll_watch_ = loop_.watch(epoll_.get(), [this] { on_ready(); });
     timer_watch_ = loop_.watch(timer_->descriptor(), [this] {
@@ -243,6 +250,7 @@ class DnsChannel::Impl : public std::enable_shared_from_this<Impl> {
 
   EventLoop& loop_;
   std::vector<Endpoint> servers_;
+  SocketCheck check_;
   std::string server_list_;
   ares_channel channel_ = nullptr;
   Descriptor epoll_;
@@ -253,8 +261,8 @@ class DnsChannel::Impl : public std::enable_shared_from_this<Impl> {
   std::uint64_t last_id_ = 0;
 };
 
-DnsChannel::DnsChannel(EventLoop& loop, std::vector<Endpoint> servers)
-    : impl_(std::make_shared<Impl>(loop, std::move(servers))) {}
+DnsChannel::DnsChannel(EventLoop& loop, std::vector<Endpoint> servers, SocketCheck check)
+    : impl_(std::make_shared<Impl>(loop, std::move(servers), std::move(check))) {}
 
 DnsChannel::~DnsChannel() { impl_->close(); }
 

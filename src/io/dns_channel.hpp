@@ -17,6 +17,7 @@
 #include "godwit/address.hpp"
 #include "godwit/result.hpp"
 #include "io/event_loop.hpp"
+#include "io/socket_options.hpp"
 
 namespace godwit::io {
 
@@ -35,7 +36,8 @@ class DnsChannel {
 
   /// `servers`: asked instead of the system's (resolv.conf). `loop` must outlive the channel.
   /// Everything here on the loop's thread.
-  DnsChannel(EventLoop& loop, std::vector<Endpoint> servers);
+  /// `check`: asked about each socket before it is used; empty: none.
+  DnsChannel(EventLoop& loop, std::vector<Endpoint> servers, SocketCheck check = {});
   /// Outstanding answers are never called.
   ~DnsChannel();
   DnsChannel(const DnsChannel&) = delete;

@@ -51,6 +51,10 @@ void set_dscp(int fd, Family family, std::uint8_t dscp) {
   }
 }
 
+Error refused_socket(const std::string& for_what) {
+  return {ErrorCode::Rejected, "the application refused the socket for " + for_what};
+}
+
 Error bind_error(const Endpoint& local, int error) {
   std::string detail = "cannot use " + local.to_string() + ": ";
   if (error == EADDRINUSE) {

@@ -7,12 +7,18 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "godwit/address.hpp"
 #include "godwit/result.hpp"
 
 namespace godwit::io {
+
+/// Sees a new socket before it is bound or connected; false: it may not be used. Must not throw.
+using SocketCheck = std::function<bool(int descriptor)>;
+/// What a refused socket is refused with.
+Error refused_socket(const std::string& for_what);
 
 template <typename Value>
 bool set_option(int fd, int level, int name, const Value& value) {

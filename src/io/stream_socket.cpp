@@ -85,6 +85,9 @@ Result<StreamSocket> StreamSocket::connect(const IpAddress& local, const Endpoin
   tie_to_interface(fd, family, options.interface_name, options.interface_index);
   set_dscp(fd, family, options.dscp);
   set_connection_options(fd, options);
+  if (options.check && !options.check(fd)) {
+    return tl::unexpected(refused_socket("a connection to " + remote.to_string()));
+  }
 
   sockaddr_storage name;
   if (local.family() != Family::None && !local.is_unspecified()) {
@@ -178,6 +181,9 @@ Result<StreamListener> StreamListener::bind(const Endpoint& local, const StreamO
 
   sockaddr_storage name;
   const socklen_t length = to_sockaddr(local, name);
+  if (options.check && !options.check(fd)) {
+    return tl::unexpected(refused_socket(local.to_string()));
+  }
   if (::bind(fd, reinterpret_cast<const sockaddr*>(&name), length) != 0 ||
       ::listen(fd, kBacklog) != 0) {
     return tl::unexpected(bind_error(local, errno));

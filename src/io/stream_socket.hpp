@@ -15,6 +15,7 @@
 #include "godwit/result.hpp"
 #include "godwit/time.hpp"
 #include "io/descriptor.hpp"
+#include "io/socket_options.hpp"
 
 namespace godwit::io {
 
@@ -38,6 +39,7 @@ struct StreamOptions {
   /// Well under Timer F's 32 s, so that there is time to repeat the request elsewhere. Linux has it
   /// for TCP only: with MPTCP a dead peer is for SIP's keep-alives to find.
   Duration user_timeout = std::chrono::seconds(15);
+  SocketCheck check = {};  ///< Empty: none. Not asked for accepted connections.
 };
 
 /// One connection. Writing to a closed one is an error, never a signal (SIGPIPE).

@@ -128,6 +128,9 @@ Result<UdpSocket> UdpSocket::bind(const Endpoint& local, const UdpOptions& optio
 
   sockaddr_storage name;
   const socklen_t length = to_sockaddr(local, name);
+  if (options.check && !options.check(fd.get())) {
+    return tl::unexpected(refused_socket(local.to_string()));
+  }
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), length) != 0) {
     return tl::unexpected(bind_error(local, errno));
   }
@@ -256,8 +259,10 @@ std::vector<IcmpError> UdpSocket::take_errors() {
 }
 
 Result<RtpSockets> bind_rtp_pair(const IpAddress& local, std::uint16_t port_min,
-                                 std::uint16_t port_max, Random& random,
-                                 const UdpOptions& options) {
+                                 std::uint16_t port_max, Random& random, const UdpOptions& options,
+                                 const SocketCheck& check_rtcp) {
+  UdpOptions rtcp_options = options;
+  rtcp_options.check = check_rtcp;
   const std::uint32_t first = (std::uint32_t{port_min} + 1U) & ~1U;
   if (first == 0 || first + 1 > port_max) {
     return fail(ErrorCode::InvalidArgument, "no even RTP port with its odd RTCP port from " +
@@ -274,7 +279,7 @@ Result<RtpSockets> bind_rtp_pair(const IpAddress& local, std::uint16_t port_min,
       if (rtp.error().code == ErrorCode::Busy) continue;
       return tl::unexpected(rtp.error());
     }
-    auto rtcp = UdpSocket::bind({local, static_cast<std::uint16_t>(port + 1)}, options);
+    auto rtcp = UdpSocket::bind({local, static_cast<std::uint16_t>(port + 1)}, rtcp_options);
     if (rtcp) return RtpSockets{std::move(*rtp), std::move(*rtcp)};
     if (rtcp.error().code != ErrorCode::Busy) return tl::unexpected(rtcp.error());
   }

@@ -21,6 +21,7 @@
 #include "godwit/address.hpp"
 #include "godwit/result.hpp"
 #include "io/descriptor.hpp"
+#include "io/socket_options.hpp"
 
 namespace godwit::io {
 
@@ -59,6 +60,7 @@ struct UdpOptions {
   int receive_buffer = 0;
   /// Another socket of ours may have the address too. Only for servers that restart.
   bool reuse_address = false;
+  SocketCheck check = {};  ///< Empty: none.
 };
 
 struct Datagram {
@@ -131,9 +133,11 @@ struct RtpSockets {
   UdpSocket rtcp;
 };
 
-/// Tries the even ports of [port_min, port_max] from a random one on, each once.
+/// Tries the even ports of [port_min, port_max] from a random one on, each once. `check_rtcp` is
+/// for the second socket what `options.check` is for the first.
 Result<RtpSockets> bind_rtp_pair(const IpAddress& local, std::uint16_t port_min,
                                  std::uint16_t port_max, Random& random,
-                                 const UdpOptions& options = {});
+                                 const UdpOptions& options = {},
+                                 const SocketCheck& check_rtcp = {});
 
 }  // namespace godwit::io

@@ -138,6 +138,7 @@ bool PathChooser::is_there(const Path& path) const {
 
 bool PathChooser::carries(const Path& path, const IpAddress& remote) const {
   if (path.local.family() != remote.family()) return false;
+  if (!permits(policy_, path, remote)) return false;
   // The lookup did not ask for this source, and rules may look at it: routes say nothing here.
   if (!policy_.bind_addresses.empty()) return is_there(path);
   const RouteToRemote* known = listed(remote);

@@ -20,7 +20,7 @@ class PathChooser {
 
   /// See choose_path().
   const std::optional<Path>& best(const IpAddress& remote);
-  /// See carries(); under PathPolicy::bind_addresses being there is enough.
+  /// See carries(); under PathPolicy::bind_addresses being one of them, and there, is enough.
   bool carries(const Path& path, const IpAddress& remote) const;
   /// True if `path` is as good as the best one, so that moving to that would win nothing.
   bool is_good(const Path& path, const IpAddress& remote);

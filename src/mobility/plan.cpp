@@ -2,6 +2,8 @@
 #include "mobility/plan.hpp"
 
 #include <algorithm>
+#include <map>
+#include <memory>
 #include <string_view>
 #include <unordered_set>
 
@@ -25,10 +27,11 @@ class Planner {
       : after_(after),
         delta_(delta),
         moved_remotes_(delta.moved_remotes.begin(), delta.moved_remotes.end()),
-        chooser_(after, policy) {}
+        policy_(policy) {}
 
   std::optional<PlanRow> row(const Use& use) {
-    const Verdict signalling = judge(use.path, use.remote.address, use.suspended);
+    const Verdict signalling =
+        judge(use.path, use.remote.address, use.suspended, chooser(use.policy.paths));
     PlanRow out;
     out.use = use.id;
     out.kind = use.kind;
@@ -41,7 +44,8 @@ class Planner {
       // A stream on hold or not yet answered has no address of its own: it will go where SIP goes.
       const IpAddress& own = leg.remote.address;
       const bool known = own.family() != Family::None && !own.is_unspecified();
-      const Verdict media = judge(leg.path, known ? own : use.remote.address, use.suspended);
+      const Verdict media =
+          judge(leg.path, known ? own : use.remote.address, use.suspended, chooser(leg.paths));
       out.media.push_back(LegMove{leg.path, media.to, media.mode});
       if (media.mode > out.mode) {
         out.mode = media.mode;
@@ -56,21 +60,27 @@ class Planner {
   }
 
  private:
-  Verdict judge(const Path& path, const IpAddress& remote, bool suspended) {
+  PathChooser& chooser(const std::optional<PathPolicy>& own) {
+    const auto [entry, fresh] = choosers_.try_emplace(own ? *own : policy_);
+    if (fresh) entry->second = std::make_unique<PathChooser>(after_, entry->first);
+    return *entry->second;
+  }
+
+  Verdict judge(const Path& path, const IpAddress& remote, bool suspended, PathChooser& chooser) {
     if (remote.family() == Family::None) return Verdict{path, Mode::Leave, ChangeCause::Forced};
-    const std::optional<Path>& best = chooser_.best(remote);
+    const std::optional<Path>& best = chooser.best(remote);
     if (suspended) {
       if (!best) return Verdict{std::nullopt, Mode::Suspend, why_none(path, remote)};
       return Verdict{best, Mode::Resume, why_returned()};
     }
-    if (!chooser_.carries(path, remote)) {
+    if (!chooser.carries(path, remote)) {
       if (!best) return Verdict{std::nullopt, Mode::Suspend, why_none(path, remote)};
       return Verdict{best, Mode::Break, why_dead(path)};
     }
     if (is_on_new_network(path)) {
       return Verdict{best ? best : path, Mode::Break, ChangeCause::SameAddressNewNetwork};
     }
-    if (!chooser_.is_good(path, remote)) {
+    if (!chooser.is_good(path, remote)) {
       return Verdict{best, Mode::MakeBeforeBreak, why_moved(remote)};
     }
     if (delta_.has(ChangeCause::Forced)) return Verdict{path, Mode::Refresh, ChangeCause::Forced};
@@ -141,7 +151,8 @@ class Planner {
   const NetworkSnapshot& after_;
   const Delta& delta_;
   std::unordered_set<IpAddress> moved_remotes_;
-  PathChooser chooser_;
+  const PathPolicy& policy_;
+  std::map<PathPolicy, std::unique_ptr<PathChooser>> choosers_;
 };
 
 std::string name_of(const Use& use) {
@@ -255,9 +266,18 @@ std::optional<Path> choose_path(const NetworkSnapshot& snapshot, const IpAddress
   return PathChooser(snapshot, policy).best(remote);
 }
 
-bool carries(const NetworkSnapshot& snapshot, const Path& path, const IpAddress& remote) {
-  static const PathPolicy kAny;
-  return PathChooser(snapshot, kAny).carries(path, remote);
+bool carries(const NetworkSnapshot& snapshot, const Path& path, const IpAddress& remote,
+             const PathPolicy& policy) {
+  return PathChooser(snapshot, policy).carries(path, remote);
+}
+
+bool permits(const PathPolicy& policy, const Path& path, const IpAddress& remote) {
+  const auto contains = [](const auto& list, const auto& item) {
+    return std::find(list.begin(), list.end(), item) != list.end();
+  };
+  if (!policy.bind_addresses.empty() && !contains(policy.bind_addresses, path.local)) return false;
+  if (policy.interfaces.empty() || contains(policy.interfaces, path.interface_name)) return true;
+  return path.local.is_loopback() && remote.is_loopback();
 }
 
 }  // namespace godwit::mobility

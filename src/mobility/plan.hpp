@@ -26,15 +26,25 @@ using UseId = StrongId<struct UseIdTag>;
 enum class UseKind : std::uint8_t { Registration, Call, Subscription };
 const char* to_string(UseKind kind);
 
+/// Which paths may be used: what UserAgentConfig says for the whole user agent, or that narrowed
+/// down for one use.
+struct PathPolicy {
+  std::vector<std::string> interfaces;    ///< Only these by name; empty: all.
+  std::vector<IpAddress> bind_addresses;  ///< Exactly these instead of following routes.
+  friend auto operator<=>(const PathPolicy&, const PathPolicy&) = default;
+};
+
 struct UsePolicy {
   /// False: the owner does not want this use moved; when affected, its row says Leave.
   bool movable = true;
+  std::optional<PathPolicy> paths = {};  ///< Of its signalling; absent: the user agent's.
 };
 
 /// A stream of media, which may take another path than the signalling does.
 struct MediaLeg {
   Path path;
   Endpoint remote;
+  std::optional<PathPolicy> paths = {};  ///< Absent: the user agent's.
 };
 
 /// Whatever rides on a path and should survive its end.
@@ -47,12 +57,6 @@ struct Use {
   std::vector<MediaLeg> media;
   bool suspended = false;  ///< Waits for a network; nothing is sent.
   UsePolicy policy;
-};
-
-/// What the whole user agent may use; from UserAgentConfig.
-struct PathPolicy {
-  std::vector<std::string> interfaces;    ///< Only these by name; empty: all.
-  std::vector<IpAddress> bind_addresses;  ///< Exactly these instead of following routes.
 };
 
 enum class Mode : std::uint8_t {
@@ -104,6 +108,7 @@ struct RecoveryPlan {
 
 /// What each use has to do in `after`. Uses that are well where they are have no row. The causes
 /// Forced, Resumed and SameAddressNewNetwork are read from the delta; the rest from the snapshot.
+/// `policy` is for the uses and legs that have none of their own.
 RecoveryPlan plan(const NetworkSnapshot& after, const Delta& delta, const std::vector<Use>& uses,
                   const PathPolicy& policy = {});
 
@@ -115,7 +120,11 @@ std::optional<Path> choose_path(const NetworkSnapshot& snapshot, const IpAddress
                                 const PathPolicy& policy = {});
 
 /// Whether a socket on `path` can still send to `remote`: the address is there (deprecated or not),
-/// the interface runs, and some route to `remote` leads through it.
-bool carries(const NetworkSnapshot& snapshot, const Path& path, const IpAddress& remote);
+/// the interface runs, some route to `remote` leads through it, and `policy` permits it.
+bool carries(const NetworkSnapshot& snapshot, const Path& path, const IpAddress& remote,
+             const PathPolicy& policy = {});
+
+/// Whether the policy lets a use towards `remote` be on `path`, whatever the network is like.
+bool permits(const PathPolicy& policy, const Path& path, const IpAddress& remote);
 
 }  // namespace godwit::mobility

@@ -516,5 +516,55 @@ TEST(Plan, any_of_the_bound_addresses_is_good_while_it_lasts) {
             "1 break wwan0 10.2.0.2 -> wlan0 10.1.0.2 AddressLost");
 }
 
+PathPolicy only(const std::string& interface) { return {{interface}, {}}; }
+PathPolicy exactly(const char* address) { return {{}, {ip(address)}}; }
+
+Use pinned(Use out, const PathPolicy& signalling, const PathPolicy& media) {
+  out.policy.paths = signalling;
+  for (MediaLeg& leg : out.media) leg.paths = media;
+  return out;
+}
+
+TEST(PlanOfPinnedUses, EachHasItsOwnPaths) {
+  // The routes prefer wlan0.
+  const auto show_plan = [](const NetworkSnapshot& after, const Use& use) {
+    return show(plan(after, Delta{}, {use}));
+  };
+  const PathPolicy lte = only("wwan0");
+  const PathPolicy wifi = only("wlan0");
+  EXPECT_EQ(show_plan(both(), pinned(call(kWwan), lte, lte)), "nothing");
+  EXPECT_EQ(show_plan(both(), pinned(call(kWlan), lte, lte)),
+            "1 break wlan0 10.1.0.2 -> wwan0 10.2.0.2 RouteToRemoteMoved")
+      << "where it may not be it is not left";
+  EXPECT_EQ(show_plan(only_wlan(), pinned(call(kWwan), lte, lte)),
+            "1 suspend wwan0 10.2.0.2 -> none AddressLost");
+  EXPECT_EQ(show_plan(only_wlan(), suspended(pinned(call(kWwan), lte, lte))), "nothing");
+  EXPECT_EQ(show_plan(both(), suspended(pinned(call(kWwan), lte, lte))),
+            "1 resume wwan0 10.2.0.2 -> wwan0 10.2.0.2 RouteToRemoteMoved");
+  Use media_elsewhere = pinned(call(kWlan), wifi, lte);
+  media_elsewhere.media[0].path = kWwan;
+  EXPECT_EQ(show_plan(both(), media_elsewhere), "nothing");
+  EXPECT_EQ(show_plan(only_wlan(), media_elsewhere),
+            "1 suspend wlan0 10.1.0.2 -> wlan0 10.1.0.2 AddressLost [suspend none]");
+}
+
+TEST(PlanOfPinnedUses, AnAddressIsNotReplacedByItsNeighbour) {
+  const NetworkSnapshot other =
+      Net().link(2, "wlan0").address("10.1.0.3/24").gateway("10.1.0.1", 100);
+  const Use use = pinned(call(kWlan), exactly("10.1.0.2"), exactly("10.1.0.2"));
+  EXPECT_EQ(show(plan(other, Delta{}, {use})), "1 suspend wlan0 10.1.0.2 -> none AddressLost");
+  const Use by_name = pinned(call(kWlan), only("wlan0"), only("wlan0"));
+  EXPECT_EQ(show(plan(other, Delta{}, {by_name})),
+            "1 break wlan0 10.1.0.2 -> wlan0 10.1.0.3 AddressLost");
+}
+
+TEST(PlanOfPinnedUses, OthersFollowTheRoutesBesideThem) {
+  const Use held = pinned(call(kWwan), only("wwan0"), only("wwan0"));
+  Use free = call(kWwan);
+  free.id = UseId(2);
+  EXPECT_EQ(show(plan(both(), Delta{}, {held, free})),
+            "2 make-before-break wwan0 10.2.0.2 -> wlan0 10.1.0.2 RouteToRemoteMoved");
+}
+
 }  // namespace
 }  // namespace godwit::mobility

@@ -58,6 +58,7 @@ const char* to_string(StepKind kind) {
     case StepKind::CallHungUp: return "CallHungUp";
     case StepKind::CallSuspended: return "CallSuspended";
     case StepKind::CallResumed: return "CallResumed";
+    case StepKind::StreamShutDown: return "StreamShutDown";
   }
   return "?";
 }

@@ -10,6 +10,7 @@
 #include "godwit/trace.hpp"
 #include "io/thread.hpp"
 #include "runtime/signals.hpp"
+#include "runtime/socket_hook.hpp"
 
 namespace godwit::runtime {
 namespace {
@@ -45,12 +46,14 @@ CoreDriver::CoreDriver(UserAgentConfig config, EventHandler on_event, LogHandler
     : log_(std::move(on_log), lowest),
       on_event_(std::move(on_event)),
       sip_dscp_(std::min<std::uint8_t>(config.sip_dscp, 63)),
+      socket_created_(config.socket_created),
       timer_(open_timer()),
       own_dns_servers_(!config.dns_servers.empty()),
-      dns_(loop_, config.dns_servers),
+      dns_(loop_, config.dns_servers,
+           socket_check(config.socket_created, {-1, SocketPurpose::Dns, {}, 0, {}})),
       resolver_(loop_),
       buffers_(kBatch, kDatagramSize),
-      streams_(loop_, log_, sip_dscp_,
+      streams_(loop_, log_, sip_dscp_, config.socket_created,
                [this] {
                  note_suspend(io::now());
                  settle();
@@ -61,14 +64,16 @@ CoreDriver::CoreDriver(UserAgentConfig config, EventHandler on_event, LogHandler
                [this](std::pair<CallId, media::MediaReport> report) {
                  give([&](TimePoint now) { core_.on_media(report.first, report.second, now); });
                }),
-      media_(config.media, log_, [this](CallId call, media::MediaReport report) {
-        const bool dispensable = std::holds_alternative<media::MediaStatistics>(report);
-        if (reports_.push({call, std::move(report)}, dispensable ? kReservedForOthers : 0) ==
-                Mailbox<std::pair<CallId, media::MediaReport>>::Pushed::Full &&
-            !dispensable) {
-          log_.warn(kComponent, "a media report is lost: the event handler blocks for too long");
-        }
-      }) {
+      media_(config.media, config.socket_created, log_,
+             [this](CallId call, media::MediaReport report) {
+               const bool dispensable = std::holds_alternative<media::MediaStatistics>(report);
+               if (reports_.push({call, std::move(report)}, dispensable ? kReservedForOthers : 0) ==
+                       Mailbox<std::pair<CallId, media::MediaReport>>::Pushed::Full &&
+                   !dispensable) {
+                 log_.warn(kComponent,
+                           "a media report is lost: the event handler blocks for too long");
+               }
+             }) {
   if (!on_event_) throw std::invalid_argument("godwit::UserAgent needs an event handler");
   timer_watch_ = loop_.watch(timer_.descriptor(), [this] { on_timer(); });
   suspend_.check();
@@ -226,6 +231,8 @@ void CoreDriver::listen(const ua::Listen& wanted) {
   options.interface_index = wanted.interface_index;
   options.dscp = sip_dscp_;
   options.receive_buffer = kReceiveBuffer;
+  options.check = socket_check(socket_created_, {-1, SocketPurpose::SipUdp, wanted.local.address,
+                                                 wanted.interface_index, wanted.interface_name});
   auto socket = io::UdpSocket::bind(wanted.local, options);
   const ua::ListenerId id = wanted.listener;
   if (!socket) {

@@ -127,6 +127,7 @@ class CoreDriver {
   LogBridge log_;
   EventHandler on_event_;
   const std::uint8_t sip_dscp_;
+  const SocketHook socket_created_;
   io::SystemRandom random_;
   io::EventLoop loop_;
   io::DeadlineTimer timer_;

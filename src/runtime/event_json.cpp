@@ -237,6 +237,12 @@ struct Members {
     }
     if (!event.reason.empty()) json.member("reason", event.reason);
   }
+  void operator()(const ListenerChanged& event) {
+    begin("listener");
+    name("transport", event.transport);
+    json.member("local", event.local.to_string()).member("open", event.open);
+    if (!event.reason.empty()) json.member("reason", event.reason);
+  }
 };
 
 }  // namespace

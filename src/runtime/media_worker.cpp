@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "runtime/signals.hpp"
+#include "runtime/socket_hook.hpp"
 
 namespace godwit::runtime {
 namespace {
@@ -57,8 +58,10 @@ struct MediaWorker::Session {
   std::deque<std::function<void(TimePoint)>> answers;
 };
 
-MediaWorker::MediaWorker(const MediaConfig& config, Log& log, ReportHandler on_report)
+MediaWorker::MediaWorker(const MediaConfig& config, SocketHook socket_created, Log& log,
+                         ReportHandler on_report)
     : config_(config),
+      socket_created_(std::move(socket_created)),
       log_(log),
       on_report_(std::move(on_report)),
       files_(log),
@@ -169,9 +172,14 @@ void MediaWorker::open(Session& session, const media::OpenSockets& wanted) {
   options.interface_index = wanted.interface_index;
   options.dscp = std::min<std::uint8_t>(config_.dscp, 63);
   options.receive_buffer = kReceiveBuffer;
+  NewSocket about{-1, SocketPurpose::Rtp, wanted.local, wanted.interface_index,
+                  wanted.interface_name};
+  options.check = socket_check(socket_created_, about);
+  about.purpose = SocketPurpose::Rtcp;
   const bool any = wanted.port_min == 0 && wanted.port_max == 0;
   auto sockets = io::bind_rtp_pair(wanted.local, any ? kAnyPortMin : wanted.port_min,
-                                   any ? kAnyPortMax : wanted.port_max, random_, options);
+                                   any ? kAnyPortMax : wanted.port_max, random_, options,
+                                   socket_check(socket_created_, about));
   const media::PathId id = wanted.path;
   if (!sockets) {
     session.answers.emplace_back([&session, id, error = sockets.error()](TimePoint now) {

@@ -40,7 +40,8 @@ class MediaWorker {
   static constexpr std::size_t kMaxInstructions = 16'384;
 
   /// `log` must outlive the worker and be safe to call from any thread.
-  MediaWorker(const MediaConfig& config, Log& log, ReportHandler on_report);
+  MediaWorker(const MediaConfig& config, SocketHook socket_created, Log& log,
+              ReportHandler on_report);
   /// Carries out what was instructed before, then ends the thread.
   ~MediaWorker();
   MediaWorker(const MediaWorker&) = delete;
@@ -67,6 +68,7 @@ class MediaWorker {
   void arm_timer();
 
   MediaConfig config_;
+  SocketHook socket_created_;
   Log& log_;
   ReportHandler on_report_;
   io::SystemRandom random_;

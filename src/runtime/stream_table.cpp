@@ -6,6 +6,7 @@
 
 #include "godwit/trace.hpp"
 #include "io/clock.hpp"
+#include "runtime/socket_hook.hpp"
 
 namespace godwit::runtime {
 namespace {
@@ -56,8 +57,12 @@ struct StreamTable::Stranger {
 };
 
 StreamTable::StreamTable(io::EventLoop& loop, Log& log, std::uint8_t dscp,
-                         std::function<void()> on_reports)
-    : loop_(loop), log_(log), dscp_(dscp), on_reports_(std::move(on_reports)) {}
+                         SocketHook socket_created, std::function<void()> on_reports)
+    : loop_(loop),
+      log_(log),
+      dscp_(dscp),
+      socket_created_(std::move(socket_created)),
+      on_reports_(std::move(on_reports)) {}
 
 StreamTable::~StreamTable() = default;
 
@@ -91,6 +96,9 @@ void StreamTable::listen(const ua::Listen& wanted) {
     }
     context = std::move(*made);
   }
+  options.check = socket_check(
+      socket_created_, {-1, context ? SocketPurpose::SipTlsListener : SocketPurpose::SipTcpListener,
+                        wanted.local.address, wanted.interface_index, wanted.interface_name});
   auto socket = io::StreamListener::bind(wanted.local, options);
   if (!socket) {
     reports_.emplace_back(StreamListening{wanted.listener, tl::unexpected(socket.error())});
@@ -131,6 +139,9 @@ Result<std::unique_ptr<StreamTable::Connection>> StreamTable::connect(
     if (!made) return tl::unexpected(made.error());
     session = std::move(*made);
   }
+  options.check =
+      socket_check(socket_created_, {-1, session ? SocketPurpose::SipTls : SocketPurpose::SipTcp,
+                                     wanted.local, wanted.interface_index, wanted.interface_name});
   auto socket = io::StreamSocket::connect(wanted.local, wanted.remote, options);
   if (!socket) return tl::unexpected(socket.error());
   return std::make_unique<Connection>(

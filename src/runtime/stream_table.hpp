@@ -70,7 +70,8 @@ class StreamTable {
 
   /// `on_reports` is called from the loop when there is something to pull. Not from within a member
   /// called by the owner: he looks himself.
-  StreamTable(io::EventLoop& loop, Log& log, std::uint8_t dscp, std::function<void()> on_reports);
+  StreamTable(io::EventLoop& loop, Log& log, std::uint8_t dscp, SocketHook socket_created,
+              std::function<void()> on_reports);
   ~StreamTable();
   StreamTable(const StreamTable&) = delete;
   StreamTable& operator=(const StreamTable&) = delete;
@@ -113,6 +114,7 @@ class StreamTable {
   io::EventLoop& loop_;
   Log& log_;
   std::uint8_t dscp_;
+  SocketHook socket_created_;
   std::function<void()> on_reports_;
   std::map<ListenerId, std::unique_ptr<Listener>> listeners_;
   std::map<ListenerId, std::unique_ptr<Connection>> connections_;

@@ -38,7 +38,7 @@ class LinesLog final : public Log {
 /// One table with what it reported; admits everybody unless told otherwise.
 class Side {
  public:
-  explicit Side(io::EventLoop& loop) : table(loop, log, 24, [this] { drain(); }) {}
+  explicit Side(io::EventLoop& loop) : table(loop, log, 24, {}, [this] { drain(); }) {}
 
   void drain() {
     while (auto report = table.next_report()) {

@@ -188,6 +188,24 @@ Result<void> UserAgent::restart_listener(TransportChoice transport) {
       [transport](ua::Core& core, TimePoint now) { return core.restart_listener(transport, now); });
 }
 
+Result<void> UserAgent::open_listener(TransportChoice transport, const IpAddress& local,
+                                      std::uint16_t port) {
+  return impl_->run([&](ua::Core& core, TimePoint now) {
+    return core.open_listener(transport, local, port, now);
+  });
+}
+
+Result<void> UserAgent::close_listener(TransportChoice transport, const IpAddress& local) {
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.close_listener(transport, local, now); });
+}
+
+Result<void> UserAgent::modify_account(AccountId account, AccountConfig config, ModifyAccount how) {
+  return impl_->run([&](ua::Core& core, TimePoint now) {
+    return core.modify_account(account, std::move(config), how, now);
+  });
+}
+
 Result<Counters> UserAgent::counters() const {
   return impl_->run([](ua::Core& core, TimePoint) { return Result<Counters>(core.counters()); });
 }

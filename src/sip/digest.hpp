@@ -77,6 +77,7 @@ class DigestClient {
   DigestClient(Random& random, Log& log, std::vector<DigestCredentials> credentials);
 
   void set_credentials(std::vector<DigestCredentials> credentials);
+  const std::vector<DigestCredentials>& credentials() const { return credentials_; }
 
   /// A 401 or 407 to the request that `attempt` belongs to. `server`: where the request went.
   /// RFC 8760 §2.4: of several challenges for a realm the first supported one counts. One rejection

@@ -156,6 +156,13 @@ void Registration::set_place(const Flow& flow, const std::string& contact,
   contact_ = contact;
 }
 
+void Registration::reconfigure(RegistrationConfig config) {
+  if (config.expires != config_.expires) asked_expires_ = config.expires;
+  if (config.outbound != config_.outbound) outbound_refused_ = false;
+  if (config.push.provider != config_.push.provider) push_refused_ = false;
+  config_ = std::move(config);
+}
+
 Result<void> Registration::start(const Flow& flow, const std::string& contact, TimePoint now) {
   return move(RegistrationMove{flow, contact, {}, generation_, true}, now);
 }
@@ -169,8 +176,50 @@ Result<void> Registration::move(const RegistrationMove& move, TimePoint now) {
   transaction_timers_ = move.timers;
   mapped_.reset();
   failures_ = 0;  // Of the old place; the new one has not failed yet.
+  retry_ = move.retry;
   set_place(move.flow, move.contact, move.remove_old_contact);
+  // With outbound in use there is nothing to clear: the registrar replaces by instance and reg-id.
+  if (move.unregister_first && !stale_contacts_.empty() && !grant_.outbound) {
+    return clear_now({}, now);
+  }
   return register_now({}, 0, "REGISTER sent", now);
+}
+
+Result<void> Registration::clear_now(DigestAttempt attempt, TimePoint now) {
+  auto sent = send(seconds(0), attempt, now, true);
+  if (!sent) return register_now({}, 0, "REGISTER sent", now);
+  enter(Registering{*sent, std::move(attempt), 0, true}, Cause{0, "REGISTER sent", {}});
+  return {};
+}
+
+void Registration::on_cleared(const wire::Message& response, TimePoint now) {
+  Registering& sending = std::get<Registering>(state_);
+  const int status = response.status();
+  take_mapping(response, status == 401 || status == 407, now);
+  if ((status == 401 || status == 407) &&
+      digest_.on_challenge(response, flow_->remote, sending.attempt).verdict ==
+          ChallengeVerdict::Retry) {
+    static_cast<void>(clear_now(std::move(sending.attempt), now));
+    return;
+  }
+  if (status / 100 == 2) {
+    digest_.on_success(response, flow_->remote);
+    std::erase_if(stale_contacts_,
+                  [&](const std::string& old) { return !find_contact(response, old); });
+  }
+  // Whatever it was, the new Contact is what matters; what is still old goes along with it.
+  static_cast<void>(register_now({}, 0, "", now));
+}
+
+void Registration::take_mapping(const wire::Message& response, bool challenged, TimePoint now) {
+  const auto mapped = mapped_endpoint(response, flow_->local);
+  if (!mapped) return;
+  mapped_ = mapped;
+  if (!challenged || !ask_for_contact_ || grant_.outbound) return;
+  if (const auto contact = ask_for_contact_(*mapped, now)) {
+    // Before the first 200 nothing is bound that would have to be taken out.
+    set_place(*flow_, *contact, bound_until_.has_value());
+  }
 }
 
 Result<void> Registration::refresh(TimePoint now) {
@@ -242,7 +291,7 @@ bool Registration::asks_outbound() const {
 bool Registration::asks_push() const { return !config_.push.provider.empty() && !push_refused_; }
 
 Result<ClientTransactionId> Registration::send(seconds expires, DigestAttempt& attempt,
-                                               TimePoint now) {
+                                               TimePoint now, bool clears) {
   wire::RequestDraft draft;
   draft.method = wire::Method::Register;
   draft.request_uri = config_.registrar;
@@ -262,17 +311,23 @@ Result<ClientTransactionId> Registration::send(seconds expires, DigestAttempt& a
   draft.contact.wanted = true;
   draft.ask_keep = config_.ask_keep && !grant_.outbound;
   // With outbound in use the registrar replaces by instance and reg-id (RFC 5626 §6).
+  std::string contact = contact_value(contact_, expires);
   if (!grant_.outbound) {
-    for (const std::string& old : stale_contacts_)
-      draft.headers.emplace_back(HeaderId::Contact, "<" + old + ">;expires=0");
+    for (const std::string& old : stale_contacts_) {
+      std::string removed = "<" + old + ">;expires=0";
+      if (clears && &old == &stale_contacts_.front()) {
+        contact = std::move(removed);
+      } else {
+        draft.headers.emplace_back(HeaderId::Contact, std::move(removed));
+      }
+    }
   }
   for (AuthorizationHeader& header : digest_.authorization(
            wire::to_string(draft.method), draft.request_uri, flow_->remote, attempt))
     draft.headers.emplace_back(header.name, std::move(header.value));
   TransactionTimers timers = transaction_timers_;
   if (patience_) timers.timeout = patience_;
-  return context_.transactions.send_request(draft, contact_value(contact_, expires), *flow_, owner_,
-                                            timers, now);
+  return context_.transactions.send_request(draft, contact, *flow_, owner_, timers, now);
 }
 
 void Registration::on_response(const ResponseArrived& event, TimePoint now) {
@@ -288,8 +343,9 @@ void Registration::on_response(const ResponseArrived& event, TimePoint now) {
 
 void Registration::on_register_answered(const wire::Message& response, TimePoint now) {
   Registering& sending = std::get<Registering>(state_);
+  if (sending.clears) return on_cleared(response, now);
   const int status = response.status();
-  if (auto mapped = mapped_endpoint(response, flow_->local)) mapped_ = mapped;
+  take_mapping(response, status == 401 || status == 407, now);
   if (status < 300) return on_registered(response, now);
 
   const std::string reason(response.reason());
@@ -347,6 +403,7 @@ void Registration::on_registered(const wire::Message& response, TimePoint now) {
   std::erase_if(stale_contacts_,
                 [&](const std::string& old) { return !find_contact(response, old); });
   failures_ = 0;
+  retry_ = {};
   transaction_timers_ = {};
 
   const Duration whole = granted_expires_;
@@ -382,8 +439,10 @@ void Registration::on_client_failed(const ClientFailed& event, TimePoint now) {
   const int status = timeout ? 408 : 503;  // RFC 3261 §8.1.3.1
   const char* reason = timeout ? "no answer from the registrar" : "the network path is gone";
   if (const auto* sending = std::get_if<Registering>(&state_);
-      sending != nullptr && sending->transaction == event.transaction)
+      sending != nullptr && sending->transaction == event.transaction) {
+    if (sending->clears) return static_cast<void>(register_now({}, 0, "", now));
     return on_failed(status, reason, std::nullopt, now, true);
+  }
   if (const auto* sending = std::get_if<Unregistering>(&state_);
       sending != nullptr && sending->transaction == event.transaction)
     return unbound(status, reason);
@@ -397,7 +456,13 @@ void Registration::on_failed(int status, std::string reason, std::optional<Durat
   if (is_temporary(status)) {
     // RFC 5626 §4.5: base-time * 2^failures up to max-time, of which 50 to 100 % at random.
     const int doublings = std::min(failures_, 6);
-    const Duration backoff = std::min(retry_base_ * (1 << doublings), kRetryMax);
+    Duration backoff = std::min(retry_base_ * (1 << doublings), kRetryMax);
+    if (retry_.attempts > 0) {
+      failures_ = 0;  // The ordinary schedule begins after it.
+      backoff = std::min(retry_.first, retry_.max);
+      retry_.first = std::min(2 * retry_.first, retry_.max);
+      --retry_.attempts;
+    }
     wait = backoff / 100 * static_cast<int>(context_.random.between(50, 100));
     // The server knows better; but one that always says "at once" must not make us spin.
     if (retry_after) {

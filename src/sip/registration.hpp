@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <variant>
@@ -76,6 +77,15 @@ struct RegistrationGrant {
   bool push = false;
 };
 
+/// How a REGISTER that failed is sent again, before RFC 5626 §4.5 says: `attempts` times, `first`
+/// and then twice as long each time up to `max` later, of which 50 to 100 % at random, and not
+/// before the Retry-After of the answer.
+struct RetrySchedule {
+  std::uint32_t attempts = 0;
+  Duration first{};
+  Duration max{};
+};
+
 /// The new place of the binding, when the address has changed.
 struct RegistrationMove {
   Flow flow;
@@ -85,6 +95,9 @@ struct RegistrationMove {
   /// Take the old Contact out in the same request (`expires=0` beside the new one), unless the
   /// registrar has shown that it replaces by instance-id and reg-id itself.
   bool remove_old_contact = true;
+  /// … in a REGISTER of its own before the one for the new Contact.
+  bool unregister_first = false;
+  RetrySchedule retry = {};  ///< Until the registrar has accepted it.
 };
 
 /// What became of it, told at each change of state and after each final answer that matters.
@@ -141,6 +154,17 @@ class Registration {
   /// to ask. Empty: as long as the transaction's timers say.
   void set_patience(std::optional<Duration> patience) { patience_ = patience; }
 
+  /// From the next REGISTER on; the binding, its Call-ID and what was learnt of it stay. The AOR
+  /// must be the same.
+  void reconfigure(RegistrationConfig config);
+
+  /// Asked with every place that a challenge says our REGISTER came from: the Contact to register
+  /// with the credentials instead of the present one, if it is to be another. Called within
+  /// on_response(); empty: never.
+  using ContactQuestion =
+      std::function<std::optional<std::string>(const Endpoint& mapped, TimePoint now)>;
+  void ask_for_contact(ContactQuestion ask) { ask_for_contact_ = std::move(ask); }
+
   /// RFC 5626 §4.5: with another flow of the same address-of-record a failed one has more time.
   void expect_another_flow(bool lives) { retry_base_ = lives ? kRetryBaseOfSeveral : kRetryBase; }
 
@@ -178,6 +202,7 @@ class Registration {
     ClientTransactionId transaction;
     DigestAttempt attempt;
     int interval_raises = 0;  ///< 423s so far.
+    bool clears = false;      ///< Only takes old Contacts out; that for the present one follows.
   };
   struct Registered {
     TimerId refresh;
@@ -218,7 +243,10 @@ class Registration {
   void add_extensions(wire::RequestDraft& draft) const;
   void take_grant(const wire::Message& response);
   Result<ClientTransactionId> send(std::chrono::seconds expires, DigestAttempt& attempt,
-                                   TimePoint now);
+                                   TimePoint now, bool clears = false);
+  Result<void> clear_now(DigestAttempt attempt, TimePoint now);
+  void on_cleared(const wire::Message& response, TimePoint now);
+  void take_mapping(const wire::Message& response, bool challenged, TimePoint now);
   void on_register_answered(const wire::Message& response, TimePoint now);
   void on_registered(const wire::Message& response, TimePoint now);
   void on_unregister_answered(const wire::Message& response, TimePoint now);
@@ -239,6 +267,8 @@ class Registration {
   std::optional<Flow> flow_;
   std::string contact_;
   std::vector<std::string> stale_contacts_;  ///< Perhaps still bound; to be taken out.
+  ContactQuestion ask_for_contact_;
+  RetrySchedule retry_;  ///< What is left of it.
   std::optional<Duration> patience_;
   Duration retry_base_ = kRetryBase;
   TransactionTimers transaction_timers_;

@@ -90,6 +90,20 @@ Result<std::vector<sip::DigestCredentials>> digest_credentials(const AccountConf
   return all;
 }
 
+Result<void> check_ip_change(const AccountConfig& config) {
+  constexpr std::uint32_t kMaxAttempts = 20;
+  constexpr Duration kShortest = std::chrono::milliseconds(100);
+  constexpr Duration kLongest = std::chrono::hours(1);
+  const RegisterRetry& retry = config.ip_change.register_retry;
+  const auto wrong = [&](const std::string& what) {
+    return fail(ErrorCode::InvalidArgument, "account " + config.aor + ", register_retry: " + what);
+  };
+  if (retry.attempts > kMaxAttempts) return wrong("at most 20 attempts");
+  if (retry.first < kShortest || retry.first > kLongest) return wrong("first: 100 ms to an hour");
+  if (retry.max < retry.first || retry.max > kLongest) return wrong("max: first to an hour");
+  return {};
+}
+
 Result<void> check_further_proxies(const AccountConfig& config) {
   const auto wrong = [&](const std::string& what) {
     return fail(ErrorCode::InvalidArgument, "account " + config.aor + ": " + what);
@@ -166,6 +180,7 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
   }
 
   if (const auto ok = check_further_proxies(config); !ok) return tl::unexpected<Error>(ok.error());
+  if (const auto ok = check_ip_change(config); !ok) return tl::unexpected<Error>(ok.error());
 
   SipAddress registrar = *aor;
   registrar.user.clear();
@@ -256,6 +271,20 @@ sip::TransactionTimers Account::recovery_timers() const {
   return timers;
 }
 
+sip::RegistrationMove Account::move_to(const sip::Flow& flow, std::string contact,
+                                       bool of_change) const {
+  sip::RegistrationMove move;
+  move.flow = flow;
+  move.contact = std::move(contact);
+  move.generation = generation;
+  move.unregister_first = config.ip_change.contact_method == ContactMethod::UnregisterFirst;
+  if (of_change) {
+    const RegisterRetry& retry = config.ip_change.register_retry;
+    move.retry = {retry.attempts, retry.first, retry.max};
+  }
+  return move;
+}
+
 void Account::take_server(const sip::Target& target) {
   server = target.endpoint;
   transport = target.transport;
@@ -313,7 +342,8 @@ Account::Mapping Account::learn_mapping(const Endpoint& local, const Endpoint& s
                       !seen.address.is_unspecified() && !seen.address.is_multicast() &&
                       !seen.address.is_loopback();
   const bool wanted = config.contact_rewrite == ContactRewrite::Always ||
-                      (config.contact_rewrite == ContactRewrite::Auto && is_private(local.address));
+                      (config.contact_rewrite == ContactRewrite::Auto &&
+                       (is_private(local.address) || !is_private(seen.address)));
   if (!usable || !wanted) return Mapping::Known;
   const Endpoint shown = mapping_ && mapping_->local == local ? mapping_->seen : local;
   if (shown == seen) return Mapping::Known;

@@ -73,6 +73,8 @@ struct Account {
   bool move_pending = false;
   /// … but not before its REGISTER in flight is answered, for the old path still works.
   bool wait_for_answer = false;
+  /// Configured anew, and to be registered so with the next REGISTER, whatever it is sent for.
+  bool reconfigured = false;
   Generation generation;
   /// When it was last registered anew because its connection had ended, and how often since the
   /// registrar last accepted it: a server that closes every connection must not make us spin.
@@ -93,6 +95,8 @@ struct Account {
   /// and given up no earlier (docs/adr/0004).
   sip::TransactionTimers recovery_timers() const;
 
+  /// How a REGISTER of a change of the address is sent: to `flow` with `contact`.
+  sip::RegistrationMove move_to(const sip::Flow& flow, std::string contact, bool of_change) const;
   /// The one of `targets` that `server` is, or nullptr.
   const sip::Target* current_target() const;
   /// Is this the server that our credentials are for?

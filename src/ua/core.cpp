@@ -66,10 +66,6 @@ Core::Impl::Impl(UserAgentConfig config, Random& random, Log& log, Store* store)
        }});
 }
 
-mobility::PathPolicy Core::Impl::path_policy() const {
-  return {config_.interfaces, config_.bind_addresses};
-}
-
 void Core::Impl::warn(std::string text) {
   // Only in detail, for the application tells its user of the event.
   log_.info("ua", text);
@@ -140,6 +136,7 @@ void Core::Impl::settle(TimePoint now) {
       if (Call* call = find_call(id)) advance(*call, now);
     }
     busy = advance_usages(now) || busy;
+    advance_restart();
     busy = close_dead_listeners(now) || busy;
     for (const CallId id : std::exchange(finished_calls_, {})) {
       const Call* call = find_call(id);
@@ -248,7 +245,11 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
   switch (static_cast<OwnerKind>(timer.owner.value() & 7U)) {
     case OwnerKind::Registration:
       if (Account* account = find_account(AccountId{id})) {
-        account->registration->on_timer(timer.kind, now);
+        if (account->reconfigured && account->wants_registration) {
+          account->move_pending = true;  // To where it belongs now, and not where it was.
+        } else {
+          account->registration->on_timer(timer.kind, now);
+        }
         touch(account->id);
       }
       break;
@@ -293,6 +294,10 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
         drop_late_sessions(now);
         break;
       }
+      if (static_cast<CoreTimer>(timer.kind) == CoreTimer::RestartListener) {
+        if (restarting_) listeners_.ask_again(*restarting_);
+        break;
+      }
       retry_timer_.reset();
       listeners_.forget_failures();
       for (const auto& [account, state] : accounts_) touch(account);
@@ -323,9 +328,13 @@ bool Core::Impl::flush_transmits(TimePoint now) {
     const Listener* listener = listeners_.find(transmit->flow.listener);
     // A dialog on a connection whose next request the peer's Contact wants by UDP.
     if (listener == nullptr && streams_.find(transmit->flow.listener) != nullptr) {
-      listener = listeners_.find(path_of(transmit->flow), sip::Transport::Udp);
+      const mobility::Path path = path_of(transmit->flow);
+      listener = listeners_.find(path, sip::Transport::Udp);
+      // With listen_udp off there may be none yet: this datagram is late, its repetition is not.
+      if (listener == nullptr) (void)listeners_.ensure(path, judge_.generation());
     }
     if (listener == nullptr || listener->dead) continue;  // Nothing leaves on a dead flow.
+    if (!listener->bound) continue;  // Being restarted: what is not sent is sent again.
     // Nor on one whose address is away for the moment, while the judge waits whether it returns:
     // the system would refuse, and the transaction fail for it. Its retransmission may get through.
     if (!is_present(listener->path)) continue;
@@ -403,15 +412,27 @@ void Core::Impl::on_listen(ListenerId id, const Result<Endpoint>& bound, TimePoi
     ++counters_.stale_inputs;
     return;
   }
+  if (on_restarted(id, bound, now)) {
+    settle(now);
+    return;
+  }
+  const bool by_hand = listener->by_hand;
   if (auto complaint = listeners_.on_listen(id, bound)) {
-    warn(*complaint);
-    if (listener->failed) retry_later(now);
+    if (by_hand) {
+      tell_listener(*listener, bound.error().detail);
+    } else {
+      warn(*complaint);
+      if (listener->failed) retry_later(now);
+    }
+  } else if (by_hand) {
+    tell_listener(*listener, "");
   }
   if (recovery_ && listener->generation == recovery_->generation() && (bound || listener->failed)) {
     progress(recovery_->listener_opened(bound.has_value(), bound.value_or(Endpoint{}),
                                         bound ? "" : bound.error().detail, now));
   }
   touch_users(listener->path);
+  if (by_hand && listener->failed) listeners_.close(id);
   settle(now);
 }
 

@@ -71,6 +71,11 @@ class Core {
   Result<void> hang_up(CallId call, ReasonHeader reason, TimePoint now);
   Result<Generation> handle_ip_change(const IpChangeOptions& options, TimePoint now);
   Result<void> restart_listener(TransportChoice transport, TimePoint now);
+  Result<void> open_listener(TransportChoice transport, const IpAddress& local, std::uint16_t port,
+                             TimePoint now);
+  Result<void> close_listener(TransportChoice transport, const IpAddress& local, TimePoint now);
+  Result<void> modify_account(AccountId account, AccountConfig config, ModifyAccount how,
+                              TimePoint now);
   /// Ends all calls and registrations; `idle()` tells when nothing waits for an answer any more.
   void shut_down(TimePoint now);
   bool idle() const;

@@ -13,12 +13,14 @@ Result<AccountId> Core::Impl::add_account(AccountConfig config, TimePoint now) {
     return fail(ErrorCode::Busy,
                 "there are " + std::to_string(accounts_.size()) + " accounts already");
   }
+  if (const auto ok = check_pins(config); !ok) return tl::unexpected<Error>(ok.error());
   const AccountId id{last_account_ + 1};
   auto account = Account::make(id, std::move(config), config_.user_agent, instance_id_, context(),
                                owner(OwnerKind::Registration, id.value()));
   if (!account) return tl::unexpected<Error>(account.error());
   ++last_account_;
   Account& added = *(accounts_[id] = std::move(*account));
+  ask_contacts_of(added);
   if (auto further = add_further_flows(added, now); !further) {
     accounts_.erase(id);
     return tl::unexpected<Error>(further.error());
@@ -70,6 +72,10 @@ Result<void> Core::Impl::register_account(AccountId id, TimePoint now) {
         !flow->registration->flow()) {
       continue;
     }
+    if (std::exchange(flow->reconfigured, false)) {
+      flow->move_pending = true;
+      continue;
+    }
     auto refreshed = flow->registration->refresh(now);
     if (!flow->is_further()) done = std::move(refreshed);
   }
@@ -115,15 +121,23 @@ void Core::Impl::place_account(Account& account, TimePoint now) {
   if (account.path || !judge_.has_snapshot()) return;
   // A suspended one is resumed by the judge's next change: it knows how often that may be.
   if (account.suspended && !take_reachable_server(account)) return;
-  account.path = mobility::choose_path(judge_.current(), account.server->address, path_policy());
+  account.path =
+      mobility::choose_path(judge_.current(), account.server->address, path_policy(account));
   if (!account.path && take_reachable_server(account)) {
-    account.path = mobility::choose_path(judge_.current(), account.server->address, path_policy());
+    account.path =
+        mobility::choose_path(judge_.current(), account.server->address, path_policy(account));
   }
   if (account.path) return;
   account.suspended = true;
   account.registration->suspend(now);
   if (account.wants_registration) {
-    const std::string why = "no network path to " + account.server->to_string();
+    std::string why = "no network path to " + account.server->to_string();
+    const std::string pinned =
+        pin_trouble("signalling", account.config.signalling_pin, account.server->address);
+    if (!pinned.empty()) {
+      why += ": " + pinned;
+      warn("account " + account.config.aor + " waits: its " + pinned);
+    }
     on_flow_failed(account, why, false, now);
     tell_registration(
         account, {account.id, RegistrationState::Suspended, 0, why, "", std::chrono::seconds(0)});
@@ -172,20 +186,16 @@ void Core::Impl::advance(Account& account, TimePoint now) {
   if (reconnects) {
     account.reconnected_at = now;
     ++account.reconnects;
-    sip::RegistrationMove move;
-    move.flow = *flow;
-    move.contact = contact_for(account, *flow);
-    move.generation = account.generation;
+    account.reconfigured = false;
+    const auto move = account.move_to(*flow, contact_for(account, *flow), false);
     if (const auto moved = registration.move(move, now); !moved) retry_later(now);
   } else if (account.move_pending) {
     if (account.wait_for_answer && registration.in_flight()) return;
     account.move_pending = false;
+    account.reconfigured = false;
     account.forget_mapping();
-    sip::RegistrationMove move;
-    move.flow = *flow;
-    move.contact = contact_for(account, *flow);
+    auto move = account.move_to(*flow, contact_for(account, *flow), true);
     move.timers = account.recovery_timers();
-    move.generation = account.generation;
     if (const auto moved = registration.move(move, now); !moved) {
       warn("account " + account.config.aor + " could not register from " + flow->local.to_string() +
            ": " + moved.error().detail);
@@ -272,6 +282,30 @@ void Core::Impl::drain(Account& account, TimePoint now) {
   if (registration_told && !main_of(account).flows.empty()) balance_flows(main_of(account), now);
 }
 
+void Core::Impl::ask_contacts_of(Account& account) {
+  account.registration->ask_for_contact(
+      [this, id = account.id](const Endpoint& seen, TimePoint now) {
+        return contact_seen_by_challenge(id, seen, now);
+      });
+}
+
+std::optional<std::string> Core::Impl::contact_seen_by_challenge(AccountId id, const Endpoint& seen,
+                                                                 TimePoint now) {
+  Account* account = find_account(id);
+  if (account == nullptr || !account->config.contact_from_challenge) return std::nullopt;
+  const sip::Flow flow = *account->registration->flow();
+  const Stream* stream = streams_.find(flow.listener);
+  if (stream != nullptr && stream->info.multipath) return std::nullopt;
+  // A mapping that has become another one is a flow that failed: the 200 tells, and calls with it.
+  if (account->has_mapping(flow.local)) return std::nullopt;
+  if (account->learn_mapping(flow.local, seen, now) != Account::Mapping::Changed) {
+    return std::nullopt;
+  }
+  log_.info("ua", "a server of " + account->config.aor + " sees " + flow.local.to_string() +
+                      " as " + seen.to_string());
+  return contact_for(*account, flow);
+}
+
 bool Core::Impl::rewrite_contact(Account& account, const std::optional<Endpoint>& seen,
                                  Generation generation, TimePoint now) {
   sip::Registration& registration = *account.registration;
@@ -296,9 +330,7 @@ bool Core::Impl::rewrite_contact(Account& account, const std::optional<Endpoint>
   }
   log_.info("ua", "the registrar of " + account.config.aor + " sees " + flow.local.to_string() +
                       " as " + seen->to_string());
-  sip::RegistrationMove move;
-  move.flow = flow;
-  move.contact = contact_for(account, flow);
+  auto move = account.move_to(flow, contact_for(account, flow), recovery_.has_value());
   move.generation = generation;
   if (const auto moved = registration.move(move, now); !moved) {
     warn("account " + account.config.aor + " could not register as " + move.contact + ": " +

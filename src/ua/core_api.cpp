@@ -112,6 +112,18 @@ Result<Generation> Core::handle_ip_change(const IpChangeOptions& options, TimePo
 Result<void> Core::restart_listener(TransportChoice transport, TimePoint now) {
   return impl_->restart_listener(transport, now);
 }
+Result<void> Core::open_listener(TransportChoice transport, const IpAddress& local,
+                                 std::uint16_t port, TimePoint now) {
+  return impl_->open_listener(transport, local, port, now);
+}
+Result<void> Core::close_listener(TransportChoice transport, const IpAddress& local,
+                                  TimePoint now) {
+  return impl_->close_listener(transport, local, now);
+}
+Result<void> Core::modify_account(AccountId account, AccountConfig config, ModifyAccount how,
+                                  TimePoint now) {
+  return impl_->modify_account(account, std::move(config), how, now);
+}
 void Core::shut_down(TimePoint now) { impl_->shut_down(now); }
 bool Core::idle() const { return impl_->idle(); }
 void Core::on_datagram(ListenerId listener, Endpoint remote, std::string bytes, TimePoint now) {

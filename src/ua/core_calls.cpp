@@ -300,14 +300,25 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   if (!hop || hop->address.family() == Family::None || !judge_.has_snapshot()) return;
   if (!call.path) {
     call.path = call.first_hop
-                    ? mobility::choose_path(judge_.current(), hop->address, path_policy())
+                    ? mobility::choose_path(judge_.current(), hop->address, path_policy(account))
                     : account.path;
     if (!call.path || !is_present(*call.path)) {
-      end_call(call, "there is no network path to " + hop->to_string(), now);
+      const std::string why =
+          pin_trouble("signalling", account.config.signalling_pin, hop->address);
+      end_call(call,
+               "there is no network path to " + hop->to_string() + (why.empty() ? "" : ": " + why),
+               now);
       return;
     }
   }
-  if (!call.media) open_first_media(call, hop->address);
+  if (!call.media) {
+    const auto path = first_media_path(account, *call.path, hop->address);
+    if (!path) {
+      end_call(call, "its " + pin_trouble("media", account.config.media_pin, hop->address), now);
+      return;
+    }
+    call.media = open_media_path(call, *path);
+  }
   open_listeners(*call.path);
   const Hop way = call.first_hop ? Hop{call.transport, *hop, call.tls_name} : account.hop();
   if (call.secure && way.transport != sip::Transport::Tls) {

@@ -32,6 +32,7 @@ Result<void> Core::Impl::add_further_flows(Account& main, TimePoint) {
                               context(), owner(OwnerKind::Registration, id.value()), ++reg_id);
     if (!flow) return tl::unexpected<Error>(flow.error());
     (*flow)->main = main.id;
+    ask_contacts_of(**flow);
     made.push_back(std::move(*flow));
   }
   if (made.empty()) return {};

@@ -9,7 +9,9 @@
 // accounts do besides), core_dtmf.cpp, core_media.cpp, core_recovery.cpp (a plan becomes SIP and
 // SDP), core_redirect.cpp and core_adoption.cpp (3xx; answers that a change cut off),
 // core_replaces.cpp (a new dialog for a call), core_late_answers.cpp, core_transfer.cpp,
-// core_trace.cpp; core_api.cpp is Core itself. Not included outside ua.
+// core_trace.cpp, core_pins.cpp (which paths an account may use), core_listeners.cpp (listeners
+// restarted and opened by hand, connections shut down), core_modify.cpp (an account configured
+// anew); core_api.cpp is Core itself. Not included outside ua.
 //
 // How it moves: every input changes state and marks what it touched; settle() then brings each
 // touched account and call forward as far as the state allows (advance()), which is idempotent.
@@ -60,6 +62,7 @@ class Core::Impl {
   Result<void> remove_account(AccountId id, TimePoint now);
   Result<void> register_account(AccountId id, TimePoint now);
   Result<void> unregister_account(AccountId id, TimePoint now);
+  Result<void> modify_account(AccountId id, AccountConfig config, ModifyAccount how, TimePoint now);
   Result<void> push_wake(AccountId id, TimePoint now);
   Result<CallId> call(AccountId account, const std::string& target, TimePoint now,
                       CallOptions options = {});
@@ -90,6 +93,9 @@ class Core::Impl {
                               TimePoint now);
   Result<Generation> handle_ip_change(const IpChangeOptions& options, TimePoint now);
   Result<void> restart_listener(TransportChoice transport, TimePoint now);
+  Result<void> open_listener(TransportChoice transport, const IpAddress& local, std::uint16_t port,
+                             TimePoint now);
+  Result<void> close_listener(TransportChoice transport, const IpAddress& local, TimePoint now);
   void shut_down(TimePoint now);
   bool idle() const;
 
@@ -128,7 +134,7 @@ class Core::Impl {
     FlowLost,
     ByeUnanswered,
   };
-  enum class CoreTimer : std::uint32_t { Retry = 1, BrokenListener, LateAnswers };
+  enum class CoreTimer : std::uint32_t { Retry = 1, BrokenListener, LateAnswers, RestartListener };
 
   // core.cpp
   static sip::Owner owner(OwnerKind kind, std::uint32_t id) {
@@ -162,6 +168,7 @@ class Core::Impl {
   void watch_remotes();
   void retry_later(TimePoint now);
   TimerId schedule(const Call& call, CallTimer timer, TimePoint at);
+  /// Of the whole user agent.
   mobility::PathPolicy path_policy() const;
 
   // core_accounts.cpp
@@ -173,6 +180,10 @@ class Core::Impl {
   /// The registrar sees us at `seen`: registers that as our Contact, if it is to be told.
   bool rewrite_contact(Account& account, const std::optional<Endpoint>& seen, Generation generation,
                        TimePoint now);
+  /// The same of a challenge, whose answer then says it.
+  std::optional<std::string> contact_seen_by_challenge(AccountId id, const Endpoint& seen,
+                                                       TimePoint now);
+  void ask_contacts_of(Account& account);
   bool has_lost_connection(const Account& account) const;
   bool may_reconnect(Account& account, TimePoint now);
   void on_no_connection(Account& account, const std::string& why, TimePoint now);
@@ -220,10 +231,12 @@ class Core::Impl {
   void on_located(Account& account, const Located& located, TimePoint now);
   void on_located(Call& call, const Located& located, TimePoint now);
   bool take_reachable_server(Account& account);
-  const sip::Target* best_target(const std::vector<sip::Target>& targets, TimePoint now) const;
+  const sip::Target* best_target(const std::vector<sip::Target>& targets,
+                                 const mobility::PathPolicy& policy, TimePoint now) const;
   void locate_anew(TimePoint now);
   const sip::Target* alternative(const std::vector<sip::Target>& targets, sip::Transport transport,
-                                 const Endpoint& to, TimePoint now) const;
+                                 const Endpoint& to, const mobility::PathPolicy& policy,
+                                 TimePoint now) const;
   void take_target(Call& call, const sip::Target& target);
   std::optional<Duration> patience(const Account& account, TimePoint now) const;
   void use_server(Account& account, const sip::Target& target);
@@ -420,7 +433,9 @@ class Core::Impl {
   // core_media.cpp
   void instruct(const Call& call, media::MediaCommand command);
   MediaPath open_media_path(Call& call, const mobility::Path& path);
-  void open_first_media(Call& call, const IpAddress& towards);
+  /// Nothing: its account pins media to what is not there.
+  std::optional<mobility::Path> first_media_path(const Account& account, const mobility::Path& sip,
+                                                 const IpAddress& towards) const;
   MediaPath* find_media_path(Call& call, media::PathId id);
   void set_parameters(const Call& call);
   void on_unproven_timer(Call& call);
@@ -485,6 +500,35 @@ class Core::Impl {
   void on_stream_timeouts(TimePoint now);
   void close_unused_streams(TimePoint now);
 
+  // core_pins.cpp
+  mobility::PathPolicy narrowed(const PathPin& pin) const;
+  mobility::PathPolicy path_policy(const Account& account) const;
+  mobility::PathPolicy media_policy(const Account& account) const;
+  Result<void> check_pins(const AccountConfig& config) const;
+  /// What keeps traffic that is pinned so from `remote`, as a sentence; empty: nothing does.
+  std::string pin_trouble(const char* what, const PathPin& pin, const IpAddress& remote) const;
+  /// Of the call's signalling, else of its media.
+  std::string pin_trouble(const Call& call) const;
+
+  // core_modify.cpp
+  void reconfigure(Account& account, Account& fresh, ModifyAccount how);
+
+  // core_listeners.cpp
+  static Result<void> check_options(const IpChangeOptions& options);
+  void begin_restart(const IpChangeOptions& options);
+  /// Goes on to the next listener when the one that is restarted is there again, or is not needed
+  /// any more.
+  void advance_restart();
+  bool is_restarting() const { return restarting_ || !to_restart_.empty(); }
+  /// False: it is not the one that is restarted.
+  bool on_restarted(ListenerId id, const Result<Endpoint>& bound, TimePoint now);
+  void replace_listener(ListenerId id, const std::string& why, TimePoint now);
+  void shut_down_streams(const mobility::RecoveryPlan& plan, StreamShutdown asked, TimePoint now);
+  std::string ends_of(const Stream& stream) const;
+  bool is_used(const Listener& listener) const;
+  /// Of one opened by hand: tells what became of it.
+  void tell_listener(const Listener& listener, const std::string& reason);
+
   UserAgentConfig config_;
   Random& random_;
   Log& log_;
@@ -530,6 +574,12 @@ class Core::Impl {
   std::map<std::uint32_t, LateSession> late_;  ///< By session number.
   std::optional<TimerId> late_timer_;
   std::string instance_id_;  ///< RFC 5626 §4.1; of all accounts.
+  /// Asked for with handle_ip_change(), until the recovery begins.
+  std::optional<IpChangeOptions> change_options_;
+  IpChangeOptions restart_options_;
+  std::deque<ListenerId> to_restart_;  ///< Each once: no more than there are listeners.
+  std::optional<ListenerId> restarting_;
+  std::uint32_t restart_attempts_left_ = 0;
 };
 
 }  // namespace godwit::ua

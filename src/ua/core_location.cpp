@@ -99,10 +99,11 @@ void Core::Impl::drain_locator(TimePoint now) {
 }
 
 const sip::Target* Core::Impl::best_target(const std::vector<sip::Target>& targets,
+                                           const mobility::PathPolicy& policy,
                                            TimePoint now) const {
   const sip::Target* last_resort = nullptr;
   for (const sip::Target& target : targets) {
-    if (!mobility::choose_path(judge_.current(), target.endpoint.address, path_policy())) continue;
+    if (!mobility::choose_path(judge_.current(), target.endpoint.address, policy)) continue;
     if (!locator_.is_down(target, now)) return &target;
     if (last_resort == nullptr) last_resort = &target;
   }
@@ -126,11 +127,11 @@ void Core::Impl::on_located(Account& account, const Located& located, TimePoint 
   account.targets = located.targets;
   account.fresh_until = located.fresh_until;
   if (!account.server) {
-    account.take_server(*best_target(account.targets, now));
+    account.take_server(*best_target(account.targets, path_policy(account), now));
   } else if (account.current_target() == nullptr) {
     log_.info("ua", "the server " + account.server->to_string() + " of account " +
                         account.config.aor + " is no longer one of " + account.first_hop.host);
-    use_server(account, *best_target(account.targets, now));
+    use_server(account, *best_target(account.targets, path_policy(account), now));
   }
   remotes_changed_ = true;
   touch(account.id);
@@ -147,7 +148,7 @@ void Core::Impl::on_located(Call& call, const Located& located, TimePoint now) {
   }
   call.targets = located.targets;
   if (!call.started) {
-    const sip::Target& best = *best_target(call.targets, now);
+    const sip::Target& best = *best_target(call.targets, path_policy(way_of(call)), now);
     take_target(call, best);
   }
   touch(call.id);
@@ -161,7 +162,8 @@ void Core::Impl::take_target(Call& call, const sip::Target& target) {
 
 bool Core::Impl::take_reachable_server(Account& account) {
   const auto reachable = [&](const Endpoint& endpoint) {
-    return mobility::choose_path(judge_.current(), endpoint.address, path_policy()).has_value();
+    return mobility::choose_path(judge_.current(), endpoint.address, path_policy(account))
+        .has_value();
   };
   if (reachable(*account.server)) return false;
   for (const sip::Target& target : account.targets) {
@@ -178,11 +180,12 @@ bool Core::Impl::take_reachable_server(Account& account) {
 
 const sip::Target* Core::Impl::alternative(const std::vector<sip::Target>& targets,
                                            sip::Transport transport, const Endpoint& to,
+                                           const mobility::PathPolicy& policy,
                                            TimePoint now) const {
   for (const sip::Target& target : targets) {
     const bool same = target.endpoint == to && target.transport == transport;
     if (same || locator_.is_down(target, now)) continue;
-    if (mobility::choose_path(judge_.current(), target.endpoint.address, path_policy())) {
+    if (mobility::choose_path(judge_.current(), target.endpoint.address, policy)) {
       return &target;
     }
   }
@@ -191,7 +194,8 @@ const sip::Target* Core::Impl::alternative(const std::vector<sip::Target>& targe
 
 std::optional<Duration> Core::Impl::patience(const Account& account, TimePoint now) const {
   if (account.targets.size() < 2 || !account.server) return std::nullopt;
-  const sip::Target* next = alternative(account.targets, account.transport, *account.server, now);
+  const sip::Target* next =
+      alternative(account.targets, account.transport, *account.server, path_policy(account), now);
   if (next == nullptr) return std::nullopt;
   const bool same_family = next->endpoint.address.family() == account.server->address.family();
   return account.round_trip || same_family ? Locator::kFirstResponse : Locator::kFirstOfFamily;
@@ -207,7 +211,7 @@ std::optional<Duration> Core::Impl::patience(const Call& call, const Endpoint& s
     return !limit && other_flow_lives(account) ? Locator::kFirstResponse : limit;
   }
   if (*call.first_hop != server ||
-      alternative(call.targets, call.transport, server, now) == nullptr) {
+      alternative(call.targets, call.transport, server, path_policy(account), now) == nullptr) {
     return std::nullopt;
   }
   return Locator::kFirstResponse;
@@ -216,7 +220,8 @@ std::optional<Duration> Core::Impl::patience(const Call& call, const Endpoint& s
 void Core::Impl::use_server(Account& account, const sip::Target& target) {
   account.take_server(target);
   account.wait_for_answer = false;
-  account.path = mobility::choose_path(judge_.current(), target.endpoint.address, path_policy());
+  account.path =
+      mobility::choose_path(judge_.current(), target.endpoint.address, path_policy(account));
   account.move_pending = account.path && account.wants_registration;
   remotes_changed_ = true;
   touch(account.id);
@@ -226,11 +231,11 @@ void Core::Impl::prefer_better_server(Account& account, TimePoint now) {
   if (account.targets.size() < 2 || recovery_ || account.move_pending) return;
   if (account.registration->state() != RegistrationState::Registered) return;
   const sip::Target* current = account.current_target();
-  const sip::Target* best = best_target(account.targets, now);
+  const sip::Target* best = best_target(account.targets, path_policy(account), now);
   // Among equals it stays where it is.
   if (current == nullptr || best == nullptr || best->group >= current->group) return;
   if (locator_.is_down(*best, now) ||
-      !mobility::choose_path(judge_.current(), best->endpoint.address, path_policy())) {
+      !mobility::choose_path(judge_.current(), best->endpoint.address, path_policy(account))) {
     return;
   }
   log_.info("ua", "account " + account.config.aor + " returns to the better server " +
@@ -254,7 +259,8 @@ bool Core::Impl::leave_server(Account& account, const std::string& why,
   const sip::Target* current = account.current_target();
   if (current == nullptr || account.removed || shutting_down_) return false;
   const sip::Target failed = *current;
-  const sip::Target* next = alternative(account.targets, failed.transport, failed.endpoint, now);
+  const sip::Target* next =
+      alternative(account.targets, failed.transport, failed.endpoint, path_policy(account), now);
   if (next == nullptr) return false;
   locator_.note_failure(failed, retry_after, now);
   const std::string text = why + "; trying " + next->endpoint.to_string();
@@ -307,7 +313,8 @@ bool Core::Impl::call_next_server(Call& call, const sip::Ended& ended, TimePoint
   const Endpoint failed = call.session->flow().remote;
   Account& account = way_of(call);
   if (call.first_hop) {
-    const sip::Target* next = alternative(call.targets, call.transport, failed, now);
+    const sip::Target* next =
+        alternative(call.targets, call.transport, failed, path_policy(way_of(call)), now);
     if (next == nullptr) return false;
     locator_.note_failure({call.transport, failed, next->server_name, 0}, std::nullopt, now);
     take_target(call, *next);
@@ -365,7 +372,8 @@ void Core::Impl::on_rerouted(Call& call, const Located& located, TimePoint now) 
   const Call::Reroute reroute = *std::exchange(call.reroute, std::nullopt);
   if (call.state == CallState::Ended) return;
   sip::Flow flow = call.session->flow();
-  const sip::Target* next = alternative(located.targets, flow.transport, flow.remote, now);
+  const sip::Target* next =
+      alternative(located.targets, flow.transport, flow.remote, path_policy(way_of(call)), now);
   const bool usable = next != nullptr && !is_dead(flow) &&
                       next->endpoint.address.family() == flow.remote.address.family();
   if (usable) {

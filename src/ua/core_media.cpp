@@ -21,9 +21,15 @@ MediaPath Core::Impl::open_media_path(Call& call, const mobility::Path& path) {
   return media;
 }
 
-void Core::Impl::open_first_media(Call& call, const IpAddress& towards) {
-  const auto path = mobility::choose_path(judge_.current(), towards, path_policy());
-  call.media = open_media_path(call, path ? *path : *call.path);
+std::optional<mobility::Path> Core::Impl::first_media_path(const Account& account,
+                                                           const mobility::Path& sip,
+                                                           const IpAddress& towards) const {
+  const mobility::PathPolicy policy = media_policy(account);
+  const auto path = mobility::choose_path(judge_.current(), towards, policy);
+  if (path || account.config.media_pin == PathPin{}) return path ? path : sip;
+  // Pinned, and the offer's own address is out of reach: where it answers the server, if anywhere.
+  return account.server ? mobility::choose_path(judge_.current(), account.server->address, policy)
+                        : std::nullopt;
 }
 
 MediaPath* Core::Impl::find_media_path(Call& call, media::PathId id) {

@@ -32,6 +32,9 @@ constexpr int kMaxRefusals = 8;
 }  // namespace
 
 std::vector<mobility::Use> Core::Impl::collect_uses() const {
+  const auto own_paths = [this](const PathPin& pin) {
+    return pin == PathPin{} ? std::nullopt : std::optional(narrowed(pin));
+  };
   std::vector<mobility::Use> uses;
   for (const auto& [id, account] : accounts_) {
     if (account->removed || !account->server) continue;
@@ -44,12 +47,14 @@ std::vector<mobility::Use> Core::Impl::collect_uses() const {
     if (account->path) use.path = *account->path;
     use.remote = *account->server;
     use.suspended = account->suspended;
+    use.policy.paths = own_paths(account->config.signalling_pin);
     uses.push_back(std::move(use));
   }
   for (const auto& [id, call] : calls_) {
     if (call->state == CallState::Ended || call->ending || !call->path) continue;
     // What is neither called nor asked about yet starts from wherever it is then.
     if (!call->started && !call->former) continue;
+    const Account& account = *accounts_.at(call->account);
     mobility::Use use;
     use.id = use_of(id);
     use.kind = mobility::UseKind::Call;
@@ -60,10 +65,11 @@ std::vector<mobility::Use> Core::Impl::collect_uses() const {
     if (call->media) {
       const MediaPath& path = call->next_media ? *call->next_media : *call->media;
       const Endpoint remote = call->agreed ? call->agreed->remote_rtp : use.remote;
-      use.media.push_back({path.path, remote});
+      use.media.push_back({path.path, remote, own_paths(account.config.media_pin)});
     }
-    use.policy.movable = accounts_.at(call->account)->config.ip_change.refresh_calls ||
-                         accounts_.at(call->account)->config.ip_change.hang_up_calls;
+    use.policy.paths = own_paths(account.config.signalling_pin);
+    use.policy.movable =
+        account.config.ip_change.refresh_calls || account.config.ip_change.hang_up_calls;
     uses.push_back(std::move(use));
   }
   for (const auto& [number, usage] : usages_) {
@@ -79,6 +85,7 @@ std::vector<mobility::Use> Core::Impl::collect_uses() const {
     if (usage->path) use.path = *usage->path;
     use.remote = *hop;
     use.suspended = usage->suspended;
+    use.policy.paths = own_paths(account.config.signalling_pin);
     use.policy.movable = account.config.ip_change.update_contact;
     uses.push_back(std::move(use));
   }
@@ -86,11 +93,15 @@ std::vector<mobility::Use> Core::Impl::collect_uses() const {
 }
 
 Result<Generation> Core::Impl::handle_ip_change(const IpChangeOptions& options, TimePoint now) {
+  if (const auto ok = check_options(options); !ok) return tl::unexpected<Error>(ok.error());
   if (!judge_.has_snapshot()) {
     return fail(ErrorCode::WrongState, "the network is not known yet: no snapshot has been given");
   }
   Generation generation = judge_.generation();
-  if (options.force) generation = judge_.force(now);
+  if (options.force) {
+    change_options_ = options;
+    generation = judge_.force(now);
+  }
   settle(now);
   return generation;
 }
@@ -103,6 +114,7 @@ void Core::Impl::begin_recovery(const mobility::NetworkChange& change, TimePoint
   mobility::RecoveryPlan plan =
       mobility::plan(change.snapshot, change.delta, collect_uses(), path_policy());
   std::erase_if(plan.rows, [&](const auto& row) { return was_refused(row); });
+  const auto options = std::exchange(change_options_, std::nullopt);
   if (plan.empty() && !change.delta.has(ChangeCause::Forced)) return;
   if (recovery_) emit(IpChangeCompleted{recovery_->finish(true, now)});
   recovery_.emplace(change, plan.decision);
@@ -113,8 +125,19 @@ void Core::Impl::begin_recovery(const mobility::NetworkChange& change, TimePoint
   locate_anew(now);
   const auto dead = listeners_.mark_dead(change.snapshot);
   const auto dead_streams = streams_.mark_dead(change.snapshot);
+  for (const ListenerId id : dead) {
+    tell_listener(*listeners_.find(id), "no interface has the address any more");
+  }
+  for (const ListenerId id : dead_streams) {
+    const Stream& stream = *streams_.find(id);
+    if (stream.open) {
+      progress(recovery_->stream_shut_down(ends_of(stream) + ": its address is gone", now));
+    }
+  }
   listeners_.forget_failures();
   streams_.forget_failures();
+  if (options && options->restart_listeners) begin_restart(*options);
+  shut_down_streams(plan, options ? options->shut_down_streams : StreamShutdown::Dead, now);
   for (const mobility::PlanRow& row : plan.rows) {
     if (row.kind == mobility::UseKind::Call) {
       recover_call(row, change, now);
@@ -172,6 +195,9 @@ void Core::Impl::suspend_call(Call& call, TimePoint now) {
     const Account& account = *accounts_.at(call.account);
     call.deadline =
         schedule(call, CallTimer::Deadline, now + account.config.ip_change.recovery_deadline);
+    if (const std::string why = pin_trouble(call); !why.empty()) {
+      warn("call " + std::to_string(call.id.value()) + " waits: its " + why);
+    }
   }
   progress(recovery_->call_suspended(call.id, now));
 }
@@ -203,7 +229,9 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
   const bool talking = call->state == CallState::Confirmed && call->agreed.has_value();
   recovery_->add_call(call->id, old_local, new_local, talking && call->expects_audio());
   if (call->state == CallState::Confirmed) hold_timeouts(*call, true, now);
-  if (!row.to) {
+  const bool media_waits = account.config.media_pin != PathPin{} && !row.media.empty() &&
+                           row.media.front().mode == mobility::Mode::Suspend;
+  if (!row.to || media_waits) {
     suspend_call(*call, now);
     return;
   }
@@ -215,7 +243,8 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
   if (call->outgoing && call->state != CallState::Confirmed &&
       call->session->state() != sip::SessionState::Confirmed) {
     // Its responses follow the Via of the INVITE, to an address that is gone.
-    if (row.signalling == mobility::Mode::Break || row.signalling == mobility::Mode::Resume) {
+    if (row.signalling == mobility::Mode::Break || row.signalling == mobility::Mode::Resume ||
+        is_dead(call->session->flow())) {
       restart_outgoing(*call, row);
       return;
     }
@@ -496,11 +525,13 @@ bool Core::Impl::stay_on_old_path(Call& call) {
   // RFC 3261 §14.1: a refused re-INVITE leaves the session as it was, hence the peer still sends
   // to, and signals to, where we were.
   if (!call.media || !call.agreed || !call.left_path) return false;
-  const auto lives = [&](const mobility::Path& path, const Endpoint& remote) {
-    return mobility::carries(judge_.current(), path, remote.address);
+  const auto lives = [&](const mobility::Path& path, const Endpoint& remote,
+                         const mobility::PathPolicy& policy) {
+    return mobility::carries(judge_.current(), path, remote.address, policy);
   };
-  if (!lives(call.media->path, call.agreed->remote_rtp) ||
-      !lives(*call.left_path, call.session->flow().remote)) {
+  const Account& account = *accounts_.at(call.account);
+  if (!lives(call.media->path, call.agreed->remote_rtp, media_policy(account)) ||
+      !lives(*call.left_path, call.session->flow().remote, path_policy(account))) {
     return false;
   }
   if (call.next_media) {
@@ -531,8 +562,14 @@ void Core::Impl::on_proof_timer(Call& call, TimePoint) {
 
 void Core::Impl::on_deadline(Call& call, TimePoint now) {
   if (!call.suspended || call.state == CallState::Ended) return;
+  std::string why = pin_trouble(call);
+  why = "lost on a network change: " +
+        (why.empty() ? std::string("no network came back in time") : "its " + why);
+  // Its media alone may be without a path: then the peer is told.
+  const sip::Flow& flow = call.session->flow();
+  if (!is_dead(flow) && is_present(path_of(flow))) return end_call(call, why, now);
   call.ending = true;
-  call.session->give_up("lost on a network change: no network came back in time", now);
+  call.session->give_up(why, now);
 }
 
 void Core::Impl::on_unreachable_timer(Call& call, TimePoint now) {
@@ -567,7 +604,7 @@ bool Core::Impl::close_dead_listeners(TimePoint now) {
 }
 
 void Core::Impl::finish_recovery_if_complete(TimePoint now) {
-  if (!recovery_ || !recovery_->complete() || is_moving()) return;
+  if (!recovery_ || !recovery_->complete() || is_moving() || is_restarting()) return;
   IpChangeReport report = recovery_->finish(false, now);
   recovery_.reset();
   close_unused_listeners();
@@ -577,19 +614,8 @@ void Core::Impl::finish_recovery_if_complete(TimePoint now) {
 
 void Core::Impl::close_unused_listeners() {
   for (const ListenerId id : listeners_.all()) {
-    const Listener* listener = listeners_.find(id);
-    const auto on_path = [&](const std::optional<mobility::Path>& path) {
-      return path && *path == listener->path;
-    };
-    const bool used =
-        std::any_of(usages_.begin(), usages_.end(),
-                    [&](const auto& entry) { return on_path(entry.second->path); }) ||
-        std::any_of(accounts_.begin(), accounts_.end(),
-                    [&](const auto& entry) { return on_path(entry.second->path); }) ||
-        std::any_of(calls_.begin(), calls_.end(), [&](const auto& entry) {
-          return on_path(entry.second->path) || entry.second->session->flow().listener == id;
-        });
-    if (!used) listeners_.close(id);
+    const Listener& listener = *listeners_.find(id);
+    if ((listener.dead || !listener.by_hand) && !is_used(listener)) listeners_.close(id);
   }
 }
 

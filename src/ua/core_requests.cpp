@@ -180,6 +180,16 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
   Call* replaced = nullptr;
   (void)find_replaced(request, &replaced);
   const mobility::Path path = path_of(event.flow);
+  if (!mobility::permits(path_policy(*account), path, event.flow.remote.address)) {
+    refuse(event, 480, now);  // The account may not be used here; another one brought us here.
+    return;
+  }
+  if (!first_media_path(*account, path, event.flow.remote.address)) {
+    warn("a call to " + account->config.aor + " was refused: its " +
+         pin_trouble("media", account->config.media_pin, event.flow.remote.address));
+    refuse(event, 480, now);
+    return;
+  }
   Call& call = make_call(account->id, false);
   for (const Account* flow : flows_of(*account)) {
     const auto& registered = flow->registration->flow();
@@ -212,7 +222,10 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
       towards = *address;
     }
   }
-  open_first_media(call, towards);
+  // Towards the peer, if it can be reached; towards the server it can.
+  auto media = first_media_path(*account, path, towards);
+  if (!media) media = first_media_path(*account, path, event.flow.remote.address);
+  call.media = open_media_path(call, *media);
   IncomingCall incoming;
   incoming.call = call.id;
   incoming.account = account->id;

@@ -20,6 +20,8 @@ std::string no_connection(const Hop& hop, const std::string& why) {
 
 std::optional<sip::Flow> Core::Impl::flow_to(const mobility::Path& path, const Hop& hop,
                                              TimePoint now) {
+  // What begins now would be told of a port that may be another one in a moment.
+  if (listeners_.is_restarting(path)) return std::nullopt;
   if (!is_stream(hop.transport)) {
     return listeners_.flow(listeners_.ensure(path, judge_.generation()), hop.remote);
   }
@@ -52,6 +54,8 @@ mobility::Path Core::Impl::path_of(const sip::Flow& flow) const {
 
 void Core::Impl::open_listeners(const mobility::Path& path) {
   for (const auto transport : {sip::Transport::Udp, sip::Transport::Tcp, sip::Transport::Tls}) {
+    // An account's own flow over UDP opens it where it is needed.
+    if (transport == sip::Transport::Udp && !config_.listen_udp) continue;
     (void)listeners_.ensure(path, judge_.generation(), transport);
   }
 }
@@ -268,6 +272,10 @@ Result<void> Core::Impl::restart_listener(TransportChoice choice, TimePoint now)
     const Listener* listener = listeners_.find(id);
     if (listener->transport != transport || listener->dead) continue;
     any = true;
+    if (listener->by_hand) {
+      listeners_.restart(id);
+      continue;
+    }
     if (transport == sip::Transport::Udp) {
       // What is under way moves to the new socket, and all say again where they are.
       listeners_.close(id);

@@ -165,7 +165,7 @@ std::optional<sip::Flow> Core::Impl::place_usage(OtherUsage& usage, TimePoint no
   if (!hop) return std::nullopt;
   if (!usage.path) {
     usage.path = usage.target.direct
-                     ? mobility::choose_path(judge_.current(), hop->address, path_policy())
+                     ? mobility::choose_path(judge_.current(), hop->address, path_policy(*account))
                      : account->path;
     remotes_changed_ = true;
   }

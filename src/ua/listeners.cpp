@@ -26,12 +26,12 @@ std::optional<std::uint16_t> Listeners::port_of(sip::Transport transport) const 
 
 ListenerId Listeners::ensure(const mobility::Path& path, Generation generation,
                              sip::Transport transport) {
-  const auto port = port_of(transport);
-  if (!port) return {};
   for (const auto& [id, listener] : listeners_) {
     if (listener.transport != transport || listener.path != path) continue;
     if (!listener.dead && !listener.failed) return id;
   }
+  const auto port = port_of(transport);
+  if (!port) return {};
   if (listeners_.size() >= kMaxListeners) return {};
   const ListenerId id = next_id();
   Listener& listener = listeners_[id];
@@ -43,10 +43,80 @@ ListenerId Listeners::ensure(const mobility::Path& path, Generation generation,
   return id;
 }
 
+ListenerId Listeners::open_by_hand(const mobility::Path& path, Generation generation,
+                                   sip::Transport transport, std::uint16_t port) {
+  if (listeners_.size() >= kMaxListeners) return {};
+  const ListenerId id = next_id();
+  Listener& listener = listeners_[id];
+  listener.id = id;
+  listener.path = path;
+  listener.generation = generation;
+  listener.transport = transport;
+  listener.by_hand = true;
+  listener.own_port = port;
+  // Its application asked for this port and no other.
+  listener.any_port = true;
+  request(listener, port);
+  return id;
+}
+
+ListenerId Listeners::replace(ListenerId id, Generation generation) {
+  const auto found = listeners_.find(id);
+  if (found == listeners_.end()) return {};
+  Listener listener = found->second;
+  close(id);
+  listener.id = next_id();
+  listener.generation = generation;
+  listener.bound.reset();
+  listener.any_port = true;
+  listener.restarts = false;
+  listener.failed = false;
+  listeners_[listener.id] = listener;
+  request(listener, 0);
+  return listener.id;
+}
+
+void Listeners::announce_restart(ListenerId id) {
+  if (const auto found = listeners_.find(id); found != listeners_.end()) {
+    found->second.restarts = true;
+  }
+}
+
+void Listeners::restart(ListenerId id) {
+  const auto found = listeners_.find(id);
+  if (found == listeners_.end() || !found->second.bound) return;
+  Listener& listener = found->second;
+  listener.restarts = true;
+  listener.restart_port = listener.bound->port;
+  listener.bound.reset();
+  out_.push_back(CloseListener{id});
+  request(listener, listener.restart_port);
+}
+
+void Listeners::ask_again(ListenerId id) {
+  if (const auto found = listeners_.find(id); found != listeners_.end()) {
+    request(found->second, found->second.restart_port);
+  }
+}
+
+void Listeners::restarted(ListenerId id, const Endpoint& bound) {
+  const auto found = listeners_.find(id);
+  if (found == listeners_.end()) return;
+  found->second.bound = bound;
+  found->second.restarts = false;
+}
+
+bool Listeners::is_restarting(const mobility::Path& path) const {
+  return std::any_of(listeners_.begin(), listeners_.end(), [&](const auto& entry) {
+    return entry.second.restarts && !entry.second.dead && entry.second.path == path;
+  });
+}
+
 std::optional<std::string> Listeners::on_listen(ListenerId id, const Result<Endpoint>& bound) {
   const auto found = listeners_.find(id);
   if (found == listeners_.end()) return std::nullopt;
   Listener& listener = found->second;
+  listener.restarts = false;
   if (bound) {
     listener.bound = *bound;
     return std::nullopt;
@@ -55,7 +125,8 @@ std::optional<std::string> Listeners::on_listen(ListenerId id, const Result<Endp
   const std::string what = is_stream(listener.transport)
                                ? std::string(" for ") + to_string(listener.transport)
                                : std::string();
-  const std::uint16_t port = port_of(listener.transport).value_or(0);
+  const std::uint16_t port =
+      listener.by_hand ? listener.own_port : port_of(listener.transport).value_or(0);
   if (port != 0 && !listener.any_port) {
     // A phone without its favourite port is better than no phone.
     listener.any_port = true;

@@ -33,6 +33,11 @@ struct Listener {
   /// The address is gone: nothing is sent any more, and it is closed once all uses have left it.
   bool dead = false;
   sip::Transport transport = sip::Transport::Udp;
+  /// Is to be closed and opened anew, or was just closed for that: no new flow begins on it.
+  bool restarts = false;
+  std::uint16_t restart_port = 0;  ///< That it had, and takes again.
+  bool by_hand = false;            ///< The application opened it, and closes it.
+  std::uint16_t own_port = 0;      ///< By hand: the one asked for.
 };
 
 /// What to listen on.
@@ -60,6 +65,21 @@ class Listeners {
   /// The driver's answer. Returns a sentence for people if the wanted port was not to be had (then
   /// another one is asked for) or the address cannot be used at all.
   std::optional<std::string> on_listen(ListenerId id, const Result<Endpoint>& bound);
+  /// Opens one on `path` for the application, whatever the configuration says; zero: too many.
+  ListenerId open_by_hand(const mobility::Path& path, Generation generation,
+                          sip::Transport transport, std::uint16_t port);
+  /// In place of one that could not have its port: on any port. Keeps whose it is.
+  ListenerId replace(ListenerId id, Generation generation);
+  /// Holds new flows back until restart().
+  void announce_restart(ListenerId id);
+  /// Closes it and asks for the same number, address and port again: flows on it stay valid.
+  void restart(ListenerId id);
+  /// The port was still taken: asks again.
+  void ask_again(ListenerId id);
+  /// It is open again, where it was.
+  void restarted(ListenerId id, const Endpoint& bound);
+  /// Some listener on `path` waits for its restart, or is being restarted.
+  bool is_restarting(const mobility::Path& path) const;
   const Listener* find(ListenerId id) const;
   /// The open one of this kind on `path`.
   const Listener* find(const mobility::Path& path, sip::Transport transport) const;

@@ -52,6 +52,15 @@ IpChangeStep Recovery::listener_opened(bool ok, const Endpoint& local, const std
   return add(std::move(step));
 }
 
+IpChangeStep Recovery::stream_shut_down(const std::string& detail, TimePoint now) {
+  IpChangeStep step{};
+  step.kind = StepKind::StreamShutDown;
+  step.ended = since(now);
+  step.ok = true;
+  step.detail = detail;
+  return add(std::move(step));
+}
+
 void Recovery::registration_sent(AccountId account, TimePoint now) {
   const auto found = registrations_.find(account);
   if (found != registrations_.end() && !found->second.sent) found->second.sent = since(now);
@@ -61,8 +70,10 @@ std::optional<IpChangeStep> Recovery::registration_answered(AccountId account, b
                                                             const std::string& detail,
                                                             TimePoint now) {
   const auto found = registrations_.find(account);
-  if (found == registrations_.end() || found->second.done) return std::nullopt;
+  if (found == registrations_.end()) return std::nullopt;
+  if (found->second.done && !found->second.failed) return std::nullopt;
   found->second.done = true;
+  found->second.failed = !ok;
   IpChangeStep step{};
   step.kind = StepKind::ContactUpdated;
   step.account = found->second.shown;

@@ -40,6 +40,7 @@ class Recovery {
   // What happened; each adds a step to the report, which is returned for IpChangeProgress.
   IpChangeStep listener_opened(bool ok, const Endpoint& local, const std::string& detail,
                                TimePoint now);
+  IpChangeStep stream_shut_down(const std::string& detail, TimePoint now);
   void registration_sent(AccountId account, TimePoint now);
   std::optional<IpChangeStep> registration_answered(AccountId account, bool ok, int status,
                                                     const std::string& detail, TimePoint now);
@@ -76,6 +77,7 @@ class Recovery {
     std::uint32_t reg_id = 1;
     std::optional<Duration> sent = {};
     bool done = false;
+    bool failed = false;  ///< So far: what comes of another try is told too.
   };
   struct CallTask {
     CallImpact impact;
