@@ -259,6 +259,7 @@ sip::TransactionTimers Account::recovery_timers() const {
 void Account::take_server(const sip::Target& target) {
   server = target.endpoint;
   transport = target.transport;
+  race.reset();
   round_trip.reset();
 }
 
