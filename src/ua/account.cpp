@@ -288,6 +288,7 @@ sip::RegistrationMove Account::move_to(const sip::Flow& flow, std::string contac
 void Account::take_server(const sip::Target& target) {
   server = target.endpoint;
   transport = target.transport;
+  race.reset();
   round_trip.reset();
 }
 

@@ -16,6 +16,7 @@
 #include "sip/registration.hpp"
 #include "ua/driver.hpp"
 #include "ua/locator.hpp"
+#include "ua/race.hpp"
 #include "ua/streams.hpp"
 #include "ua/stun_keep_alive.hpp"
 #include "ua/text.hpp"
@@ -65,6 +66,8 @@ struct Account {
   std::optional<TimePoint> fresh_until;  ///< The DNS vouched for `targets` until then.
   /// The DNS failed and was told to the user: not told again before it works.
   bool lookup_failed = false;
+  /// While one of several connections is to open.
+  std::optional<Race> race;
   std::optional<mobility::Path> path;
   bool wants_registration = false;
   bool removed = false;  ///< By the application; waits for its calls to end.

@@ -20,6 +20,7 @@
 #include "sip/redirection.hpp"
 #include "ua/locator.hpp"
 #include "ua/media_description.hpp"
+#include "ua/race.hpp"
 #include "ua/streams.hpp"
 
 namespace godwit::ua {
@@ -112,6 +113,7 @@ struct Call {
   std::string tls_name;                            ///< … and its host, with TLS.
   std::vector<sip::Target> targets;    ///< What the first hop's name stands for, the best first.
   std::optional<LocationId> location;  ///< Being looked up.
+  std::optional<Race> race;            ///< While one of several connections is to open.
   int servers_tried = 0;               ///< That did not take our INVITE.
   /// A refresh that the dialog's next hop, a name, has not answered; another of the places that the
   /// name stands for is looked up.
@@ -221,8 +223,10 @@ struct Call {
   /// OPTIONS of ours that were repeated for the same reason, by their tokens.
   std::set<std::uint64_t> asked_again;
   TransferOrigin ordered;  ///< Of a call that a transfer made us place.
-  CallId replaces;         ///< Whose place this incoming call takes.
-  CallId replaced_by;      ///< The other way round: to be ended.
+  /// By a redirection or a transfer: not our user, but somebody else has said whom to call.
+  bool aimed_by_peer = false;
+  CallId replaces;     ///< Whose place this incoming call takes.
+  CallId replaced_by;  ///< The other way round: to be ended.
   /// From when silence of the peer counts; empty until its audio is first expected.
   std::optional<TimePoint> silent_from;
   /// RFC 5630: made to, or by, a sips URI. Our Contact is one too, and nothing leaves without TLS.

@@ -176,13 +176,8 @@ void Core::Impl::advance(Account& account, TimePoint now) {
   registration.expect_another_flow(other_flow_lives(account));
   const bool reconnects = !account.move_pending && has_lost_connection(account);
   if (reconnects && (registration.in_flight() || !may_reconnect(account, now))) return;
-  const auto flow = flow_to(*account.path, account.hop(), now);
-  if (!flow) {
-    if (const auto why = flow_failure(*account.path, account.hop())) {
-      on_no_connection(account, *why, now);
-    }
-    return;
-  }
+  const auto flow = connect(account, now);
+  if (!flow) return;
   if (reconnects) {
     account.reconnected_at = now;
     ++account.reconnects;
@@ -232,6 +227,10 @@ bool Core::Impl::may_reconnect(Account& account, TimePoint now) {
 
 void Core::Impl::on_no_connection(Account& account, const std::string& why, TimePoint now) {
   if (is_stream(account.transport) && leave_server(account, why, std::nullopt, now)) return;
+  do_without_connection(account, why, now);
+}
+
+void Core::Impl::do_without_connection(Account& account, const std::string& why, TimePoint now) {
   retry_later(now);
   if (!account.move_pending || !is_stream(account.transport)) return;
   // A recovery must not wait for a server that may be away for days; the registration goes on
@@ -254,6 +253,8 @@ void Core::Impl::drain(Account& account, TimePoint now) {
     if (status->state == RegistrationState::Failed && fail_over(account, *status, now)) continue;
     if (registered) {
       on_server_proven(account, now);
+    } else if (status->state == RegistrationState::Unregistered && !account.wants_registration) {
+      account.alive = false;  // As was wished: nothing has failed.
     } else if (status->state != RegistrationState::Registering) {
       on_flow_failed(account, status->reason, status->unanswered && !recovery_, now);
     }

@@ -38,8 +38,7 @@ sip::SessionConfig Core::Impl::session_config(const Call& call) const {
   }
   session.route_set = way_of(call).routes();
   session.user_agent = config_.user_agent;
-  session.supported.emplace_back("replaces");
-  session.supported.emplace_back("norefersub");
+  session.supported = supported_tags();
   return session;
 }
 
@@ -106,6 +105,7 @@ Result<CallId> Core::Impl::place_call(AccountId account_id, const std::string& t
   }
   Call& call = make_call(account_id, true, std::move(options));
   call.ordered = std::move(origin);
+  call.aimed_by_peer = static_cast<bool>(call.ordered.by);
   aim_call(call, callee, now);
   outputs_.push_back(CreateMedia{call.id});
   set_state(call, CallState::Calling, 0, "calling " + call.target);
@@ -196,7 +196,11 @@ Result<void> Core::Impl::media_command(CallId id, media::MediaCommand command, T
 void Core::Impl::shut_down(TimePoint now) {
   shutting_down_ = true;
   for (const auto& [id, call] : calls_) {
-    if (call->state != CallState::Ended) end_call(*call, "the user agent shuts down", now);
+    if (call->state == CallState::Ended) continue;
+    const std::string why = "the user agent shuts down";
+    end_call(*call, why, now);
+    // The application may be gone before a silent peer has had its time to answer.
+    if (call->state != CallState::Ended) tell_end(*call, 0, why);
   }
   for (const auto& [id, account] : accounts_) {
     end_usages_of(id, now);
@@ -252,6 +256,11 @@ void Core::Impl::end_call(Call& call, const std::string& why, TimePoint now) {
 }
 
 void Core::Impl::finish_call(Call& call, int status, const std::string& reason) {
+  if (call.state != CallState::Ended || !call.announced) tell_end(call, status, reason);
+  finished_calls_.push_back(call.id);
+}
+
+void Core::Impl::tell_end(Call& call, int status, const std::string& reason) {
   forget_location(call.location);
   set_state(call, CallState::Ended, status, reason);
   for (const DtmfRow& row : std::exchange(call.dtmf, {})) {
@@ -259,7 +268,6 @@ void Core::Impl::finish_call(Call& call, int status, const std::string& reason) 
   }
   instruct(call, media::StopMedia{});
   outputs_.push_back(DestroyMedia{call.id});
-  finished_calls_.push_back(call.id);
 }
 
 void Core::Impl::advance(Call& call, TimePoint now) {
@@ -298,6 +306,10 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   Account& account = way_of(call);
   const std::optional<Endpoint> hop = call.first_hop ? call.first_hop : account.server;
   if (!hop || hop->address.family() == Family::None || !judge_.has_snapshot()) return;
+  // The account has gone on to a server of the other family meanwhile.
+  if (!call.first_hop && call.path && call.path->local.family() != hop->address.family()) {
+    leave_start(call);
+  }
   if (!call.path) {
     call.path = call.first_hop
                     ? mobility::choose_path(judge_.current(), hop->address, path_policy(account))
@@ -325,9 +337,23 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
     end_call(call, "the called sips: address needs TLS, which the server is not reached by", now);
     return;
   }
-  const auto flow = flow_to(*call.path, way, now);
-  if (const auto why = flow_failure(*call.path, way)) {
+  std::optional<sip::Flow> flow;
+  std::optional<std::string> why;
+  if (call.first_hop) {
+    flow = connect(call, way, why, now);
+  } else if (call.path == account.path && is_stream(way.transport)) {
+    flow = connect(account, now);
+    if (!flow && !account.race && account.hop() == way) why = flow_failure(*call.path, way);
+  } else {
+    flow = flow_to(*call.path, way, now);
+    why = flow_failure(*call.path, way);
+  }
+  if (why) {
     start_later(call, *why, now);
+    return;
+  }
+  if (flow && (call.first_hop ? call.first_hop != hop : account.hop() != way)) {
+    touch(call.id);  // Another place was the first to open: from there, then.
     return;
   }
   if (call.media->failed) {

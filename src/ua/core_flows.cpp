@@ -197,7 +197,10 @@ Account* Core::Impl::server_flow_of(const Call& call) {
 }
 
 void Core::Impl::lose_flow_of(Call& call, TimePoint now) {
-  if (call.state != CallState::Confirmed || call.ending || call.flow_lost_at) return;
+  if ((call.state != CallState::Confirmed && !can_update_early(call)) || call.ending ||
+      call.flow_lost_at) {
+    return;
+  }
   const sip::Flow& flow = call.session->flow();
   // A peer of our own that can connect to us needs to be told nothing.
   const bool reachable =
@@ -213,7 +216,7 @@ void Core::Impl::lose_flow_of(Call& call, TimePoint now) {
 }
 
 void Core::Impl::restore_flow(Call& call, TimePoint now) {
-  if (call.state != CallState::Confirmed || call.substitute || call.move_pending) return;
+  if (call.substitute || call.move_pending) return;
   const Account* flow = server_flow_of(call);
   // The server has to know the flow before the peer does.
   if (flow != nullptr && flow->wants_registration && !flow->alive) return;

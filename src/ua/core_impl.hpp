@@ -2,7 +2,8 @@
 //
 // The inside of Core, spread over several files by subject: core.cpp (inputs, the loop that settles
 // them), core_accounts.cpp, core_flows.cpp (several flows of one account, and flows that are lost),
-// core_location.cpp (servers found and given up), core_streams.cpp and core_keep_alive.cpp,
+// core_location.cpp (servers found and given up), core_streams.cpp, core_race.cpp (one of
+// several connections) and core_keep_alive.cpp,
 // core_calls.cpp (commands), core_early.cpp and core_sessions.cpp (events of SIP sessions),
 // core_requests.cpp (requests outside dialogs), core_shaping.cpp (what applications add),
 // core_usages.cpp, core_messages.cpp, core_subscriptions.cpp and core_publications.cpp (what
@@ -37,6 +38,7 @@
 #include "ua/call.hpp"
 #include "ua/core.hpp"
 #include "ua/listeners.hpp"
+#include "ua/race.hpp"
 #include "ua/recovery.hpp"
 #include "ua/streams.hpp"
 #include "ua/usages.hpp"
@@ -187,12 +189,15 @@ class Core::Impl {
   bool has_lost_connection(const Account& account) const;
   bool may_reconnect(Account& account, TimePoint now);
   void on_no_connection(Account& account, const std::string& why, TimePoint now);
+  /// Nor to any other server.
+  void do_without_connection(Account& account, const std::string& why, TimePoint now);
   void keep_mapping(Account& account, const sip::RegistrationStatus& status, TimePoint now);
   void on_keep_alive_timer(Account& account, std::uint32_t kind, TimePoint now);
   void arm_keep_alive(Account& account);
   Duration keep_alive_interval(const Account& account) const;
   static constexpr std::uint32_t kStunTimer = 0;
   static constexpr std::uint32_t kMappingTimer = 1;
+  static constexpr std::uint32_t kRaceTimer = 2;
   void on_stun(ListenerId listener, const Endpoint& remote, const std::string& bytes,
                TimePoint now);
 
@@ -260,6 +265,8 @@ class Core::Impl {
   Call& make_call(AccountId account, bool outgoing, CallOptions options = {});
   Result<CallId> place_call(AccountId account, const std::string& target, TimePoint now,
                             CallOptions options, TransferOrigin origin = {});
+  /// Of all calls; 100rel and timer besides, as the account has it.
+  static std::vector<std::string> supported_tags() { return {"replaces", "norefersub"}; }
   /// How all dialogs of the call present us.
   sip::SessionConfig session_config(const Call& call) const;
   void make_session(Call& call);
@@ -273,7 +280,10 @@ class Core::Impl {
   void answer_incoming(Call& call, TimePoint now);
   void refresh_if_wanted(Call& call, TimePoint now);
   void end_call(Call& call, const std::string& why, TimePoint now);
+  /// Told, if it was not, and to be forgotten.
   void finish_call(Call& call, int status, const std::string& reason);
+  /// For the application it is over; a BYE or CANCEL may still be on its way.
+  void tell_end(Call& call, int status, const std::string& reason);
   void set_state(Call& call, CallState state, int status, const std::string& reason);
 
   // core_sessions.cpp
@@ -464,7 +474,7 @@ class Core::Impl {
   void on_unreachable_timer(Call& call, TimePoint now);
   void progress(const std::optional<IpChangeStep>& step);
   void finish_recovery_if_complete(TimePoint now);
-  void restart_outgoing(Call& call, const mobility::PlanRow& row);
+  void restart_outgoing(Call& call, const mobility::PlanRow& row, TimePoint now);
   void cancel_former(Call& call, TimePoint now);
   bool is_moving() const;
   bool close_dead_listeners(TimePoint now);
@@ -494,6 +504,8 @@ class Core::Impl {
   bool is_dead(const sip::Flow& flow) const;
   /// False: the request has failed for it.
   bool send_on_stream(sip::Transmit transmit, TimePoint now);
+  /// Closes the accepted connection that has been quiet for longest, if nothing uses it.
+  bool evict_for(const IpAddress& source, TimePoint now);
   void end_stream(ListenerId id, const std::string& reason, TimePoint now);
   void touch_users(const mobility::Path& path);
   bool is_used(const Stream& stream) const;
@@ -528,6 +540,26 @@ class Core::Impl {
   bool is_used(const Listener& listener) const;
   /// Of one opened by hand: tells what became of it.
   void tell_listener(const Listener& listener, const std::string& reason);
+
+  // core_race.cpp
+  /// Over streams, from `first` on; nullopt: there is only one place.
+  std::optional<Race> make_race(const std::vector<sip::Target>& targets, const Hop& first,
+                                const mobility::Path& path, TimePoint now) const;
+  /// Starts what is due. Returns the one that has won, valid until the race is changed.
+  const Race::Runner* run(Race& race, TimePoint now);
+  void watch_race(Race& race, const Timer& timer);
+  bool is_raced(ListenerId stream) const;
+  void touch_racers(ListenerId stream);
+  void touch_racer(const Account& account);
+  sip::Target close_race(std::optional<Race>& finished, const Race::Runner& winner, TimePoint now);
+  void close_loser(ListenerId stream);
+  /// The flow that the account's requests take, opened now if need be; nullopt: not yet, or not.
+  std::optional<sip::Flow> connect(Account& account, TimePoint now);
+  void lose_race(Account& account, TimePoint now);
+  /// The same for a call straight to a host. `failure`: none is to be had for the moment.
+  std::optional<sip::Flow> connect(Call& call, const Hop& way, std::optional<std::string>& failure,
+                                   TimePoint now);
+  void restart_races();
 
   UserAgentConfig config_;
   Random& random_;

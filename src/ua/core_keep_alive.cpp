@@ -62,6 +62,10 @@ void Core::Impl::arm_keep_alive(Account& account) {
 }
 
 void Core::Impl::on_keep_alive_timer(Account& account, std::uint32_t kind, TimePoint now) {
+  if (kind == kRaceTimer) {
+    touch_racer(account);
+    return;
+  }
   if (kind == kMappingTimer) {
     // The answer says what the NAT makes of us by now.
     account.mapping_timer = {};

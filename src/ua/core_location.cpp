@@ -114,8 +114,14 @@ const sip::Target* Core::Impl::best_target(const std::vector<sip::Target>& targe
 void Core::Impl::on_located(Account& account, const Located& located, TimePoint now) {
   if (located.targets.empty()) {
     if (!std::exchange(account.lookup_failed, true)) {
-      warn("the host name " + account.first_hop.host + " of account " + account.config.aor +
-           " could not be resolved: " + located.failure);
+      const std::string why = "the host name " + account.first_hop.host + " of account " +
+                              account.config.aor + " could not be resolved: " + located.failure;
+      warn(why);
+      // RFC 3261 §8.1.3.1: what cannot be sent counts as answered 503. It goes on being tried.
+      if (!account.server && account.wants_registration) {
+        tell_registration(account, {account.id, RegistrationState::Failed, 503, why, "",
+                                    std::chrono::seconds(0)});
+      }
     }
     // What was known before is better than nothing.
     account.resolve_again_at = now + kLookupAgain;
@@ -401,6 +407,8 @@ void Core::Impl::on_rerouted(Call& call, const Located& located, TimePoint now) 
     call.reroute_tried = reroute;
   } else {
     call.session->move_flow(flow, dialog_contact_for(call, flow));
+    // Our credentials are for the server, which the dialog may lead past.
+    call.session->answer_challenges(way_of(call).trusts(flow.remote.address));
   }
   call.wish.add(reroute.wish);
   remotes_changed_ = true;

@@ -127,9 +127,11 @@ void Core::Impl::end_if_vanished(Call& call, std::optional<TimePoint> last_heard
   const auto limit = std::max(config_.media.timeout, kShortest);
   if (now - since < limit) return;
   call.reason_to_give = ReasonHeader{"SIP", 0, "media timeout"};
-  end_call(call,
-           "no audio has come from the other side for " + std::to_string(limit.count()) + " s",
-           now);
+  const std::string why =
+      "no audio has come from the other side for " + std::to_string(limit.count()) + " s";
+  end_call(call, why, now);
+  // Whoever is gone answers no BYE either, which goes on behind.
+  if (call.state != CallState::Ended) tell_end(call, 0, why);
 }
 
 void Core::Impl::on_media(CallId id, const media::MediaReport& report, TimePoint now) {

@@ -111,6 +111,7 @@ void Core::Impl::progress(const std::optional<IpChangeStep>& step) {
 }
 
 void Core::Impl::begin_recovery(const mobility::NetworkChange& change, TimePoint now) {
+  restart_races();
   mobility::RecoveryPlan plan =
       mobility::plan(change.snapshot, change.delta, collect_uses(), path_policy());
   std::erase_if(plan.rows, [&](const auto& row) { return was_refused(row); });
@@ -245,7 +246,7 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
     // Its responses follow the Via of the INVITE, to an address that is gone.
     if (row.signalling == mobility::Mode::Break || row.signalling == mobility::Mode::Resume ||
         is_dead(call->session->flow())) {
-      restart_outgoing(*call, row);
+      restart_outgoing(*call, row, now);
       return;
     }
     recovery_->call_moved_without_refresh(call->id);
@@ -275,7 +276,7 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
   touch(call->id);
 }
 
-void Core::Impl::restart_outgoing(Call& call, const mobility::PlanRow& row) {
+void Core::Impl::restart_outgoing(Call& call, const mobility::PlanRow& row, TimePoint now) {
   recovery_->call_moved_without_refresh(call.id);
   call.path = row.to;
   if (call.media) {
@@ -297,7 +298,9 @@ void Core::Impl::restart_outgoing(Call& call, const mobility::PlanRow& row) {
     call.former_to_cancel = true;
     call.former_cancelled = false;
   } else {
+    call.session->give_up("the address has changed again", now);
     forget_session(call.session_number);
+    keep_for_late_answers(call.account, call.session_number, std::move(call.session), now);
     // The question whether the first was answered is put, or put again, from here.
     if (call.adoption == Call::Adoption::Asked) call.adoption = Call::Adoption::Wanted;
     if (call.adoption != Call::Adoption::Refused) call.former_to_cancel = true;
@@ -398,6 +401,7 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
     return;
   }
   call.session->move_flow(*flow, dialog_contact_for(call, *flow));
+  call.session->answer_challenges(way_of(call).trusts(flow->remote.address));
   // It may have been lost with the connection.
   if (call.wish.flow_lost && old != flow->listener && call.session->ack_is_fresh(now)) {
     call.session->resend_ack(now);

@@ -79,6 +79,7 @@ void Core::Impl::try_next_target(Call& call, TimePoint now) {
   while (const auto target = call.redirection->next()) {
     if (const auto callee = parse_sip_address(*target, "redirection")) {
       aim_call(call, *callee, now);
+      call.aimed_by_peer = true;
       call.target = *target;  // With its parameters, which mean something to whoever wrote them.
       log_.info("ua", "call " + std::to_string(call.id.value()) + " goes on to " + call.target);
       set_state(call, CallState::Calling, 0, "redirected to " + call.target);

@@ -7,6 +7,7 @@
 // The old dialog stays as it is until the new one is accepted.
 #include "ua/core_impl.hpp"
 #include "wire/sip/headers.hpp"
+#include "wire/sip/lex.hpp"
 #include "wire/sip/uri.hpp"
 
 namespace godwit::ua {
@@ -18,10 +19,16 @@ constexpr int kTokenRoundTrips = 4;
 constexpr Duration kTokenWait = std::chrono::milliseconds(200);
 constexpr Duration kUnmeasuredTokenWait = std::chrono::milliseconds(800);
 
-/// The peer's GRUU (RFC 5627 §3.1), else the AOR that it was called or called us by.
+/// The peer's GRUU (RFC 5627 §3.1), else the AOR that it was called or called us by. A GRUU is of
+/// the AOR's domain, where a proxy knows it; what calls itself one and is of another may be
+/// anybody.
 std::string address_of_peer(const sip::Dialog& dialog) {
   const auto target = wire::Uri::parse(dialog.remote_target);
-  if (target && target->is_sip() && target->params.has("gr")) return dialog.remote_target;
+  const auto aor = wire::NameAddr::parse(dialog.remote_party);
+  if (target && target->is_sip() && target->params.has("gr") && aor &&
+      wire::lex::iequals(target->host, aor->uri.host)) {
+    return dialog.remote_target;
+  }
   const auto party = wire::NameAddr::parse(dialog.remote_party);
   if (!party || !party->uri.is_sip()) return {};
   return std::string(party->uri.text);

@@ -13,11 +13,6 @@
 namespace godwit::ua {
 namespace {
 
-// What this user agent understands, said in OPTIONS and in refusals. Kept equal to what sessions
-// say in their own messages.
-constexpr const char* kAllow =
-    "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, PRACK, INFO, NOTIFY, MESSAGE, REFER";
-
 /// RFC 3261 §12.1.1: "If the request that initiated the dialog contained a SIPS URI in the
 /// Request-URI or in the top Record-Route header field value, if there was any, or the Contact
 /// header field if there was no Record-Route header field", our Contact is one, too.
@@ -30,6 +25,22 @@ bool asks_for_sips(const wire::Message& request) {
   if (const auto route = request.first(wire::HeaderId::RecordRoute)) return is_sips(*route);
   const auto contact = request.first(wire::HeaderId::Contact);
   return contact && is_sips(*contact);
+}
+
+/// RFC 3891 §3 lets the user agent decide whether the new dialog may take the old one's place: not
+/// in the clear what was secure (RFC 3261 §26.2.2).
+bool is_as_secure(const Call& replaced, const sip::Flow& flow, const wire::Message& invite) {
+  if (replaced.secure && !asks_for_sips(invite)) return false;
+  return flow.transport == sip::Transport::Tls ||
+         (!replaced.secure && replaced.session->flow().transport != sip::Transport::Tls);
+}
+
+/// What this user agent understands, said in OPTIONS and in refusals: all that a session of ours
+/// may say in its own messages.
+std::string allowed_methods() {
+  wire::MethodSet allow = sip::SessionConfig::default_allow();
+  allow.insert(wire::Method::Prack);
+  return allow.to_string();
 }
 
 }  // namespace
@@ -54,6 +65,7 @@ std::optional<int> Core::Impl::invite_refusal(const sip::Flow& flow, const wire:
   if (shutting_down_) return 480;
   Call* replaced = nullptr;
   if (const auto status = find_replaced(request, &replaced)) return status;
+  if (replaced != nullptr && !is_as_secure(*replaced, flow, request)) return 403;
   // It takes a place that is taken already.
   if (replaced != nullptr) return std::nullopt;
   if (calls_.size() >= config_.max_calls) return 486;
@@ -75,8 +87,22 @@ std::optional<int> Core::Impl::invite_refusal(const sip::Flow& flow, const wire:
 
 void Core::Impl::refuse(const sip::RequestArrived& event, int status, TimePoint now) {
   wire::DraftHeaders headers;
-  if (status == 405 || status == 200) headers.emplace_back(wire::HeaderId::Allow, kAllow);
-  if (status == 200) headers.emplace_back(wire::HeaderId::Accept, "application/sdp");
+  if (status == 405 || status == 200) {
+    headers.emplace_back(wire::HeaderId::Allow, allowed_methods());
+  }
+  if (status == 200) {
+    // RFC 3261 §11.2.
+    headers.emplace_back(wire::HeaderId::Accept, "application/sdp");
+    const Account* account = account_for(*event.request);
+    std::string supported;
+    for (const std::string& tag : supported_tags()) {
+      supported += (supported.empty() ? "" : ", ") + tag;
+    }
+    const CallPolicy policy = account == nullptr ? CallPolicy{} : account->config.calls;
+    if (policy.reliable_provisional != ExtensionUse::Off) supported += ", 100rel";
+    if (policy.session_timer != ExtensionUse::Off) supported += ", timer";
+    headers.emplace_back(wire::HeaderId::Supported, std::move(supported));
+  }
   if (status == 489) headers.emplace_back("Allow-Events", "");
   if (status == 480 && breaks_sips(event.flow, *event.request)) {
     // RFC 5630 §8: what is wrong with the scheme is said in a Warning.

@@ -8,7 +8,9 @@
 #include "ua/header_rules.hpp"
 #include "wire/sip/builder.hpp"
 #include "wire/sip/headers.hpp"
+#include "wire/sip/lex.hpp"
 #include "wire/sip/reason.hpp"
+#include "wire/sip/uri.hpp"
 
 namespace godwit::ua {
 namespace {
@@ -19,6 +21,14 @@ bool is_within_dialog(const wire::DraftHeaders& headers) {
   const std::string* to = wire::find_header(headers, HeaderId::To);
   const auto parsed = to == nullptr ? std::nullopt : wire::NameAddr::parse(*to);
   return parsed && parsed->tag();
+}
+
+/// Somebody else has sent the call to another host than the account's: what the application says to
+/// those that it knows is not for that one.
+bool is_for_strangers(const Call& call, const Account& account) {
+  if (!call.aimed_by_peer) return false;
+  const auto target = wire::Uri::parse(call.target);
+  return !target || !wire::lex::iequals(target->host, account.aor.host);
 }
 
 /// Is the response with these headers one to a request within the call's dialog?
@@ -41,9 +51,10 @@ void Core::Impl::shape_request(sip::Owner sender, wire::RequestDraft& draft) {
     call = find_session(id).call;
     if (call != nullptr) account = find_account(call->account);
   }
-  if (account != nullptr) append_headers(draft.headers, account->config.extra_headers);
+  const bool known = call == nullptr || account == nullptr || !is_for_strangers(*call, *account);
+  if (account != nullptr && known) append_headers(draft.headers, account->config.extra_headers);
   if (call != nullptr && draft.method == wire::Method::Invite && !is_within_dialog(draft.headers)) {
-    append_headers(draft.headers, call->options.headers);
+    if (known) append_headers(draft.headers, call->options.headers);
     if (call->options.hide_identity) {
       draft.headers.emplace_back(HeaderId::Privacy, "id");  // RFC 3325 §9.3.
       // RFC 3325 §9.2: only to a server of ours, never to the callee itself.

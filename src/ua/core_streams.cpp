@@ -153,6 +153,7 @@ void Core::Impl::on_stream_opened(ListenerId id, StreamInfo info, TimePoint now)
     progress(recovery_->listener_opened(true, local, "", now));
   }
   touch_users(stream->path);
+  touch_racers(id);
   settle(now);
 }
 
@@ -163,7 +164,11 @@ std::optional<ListenerId> Core::Impl::accept_stream(ListenerId listener_id, Stre
     ++counters_.stale_inputs;
     return std::nullopt;
   }
-  const ListenerId id = streams_.accept(*listener, std::move(info), remote, now);
+  ListenerId id = streams_.accept(*listener, info, remote, now);
+  if (!id && evict_for(remote.address, now)) {
+    id = streams_.accept(*listener, std::move(info), remote, now);
+    settle(now);
+  }
   if (!id) {
     ++counters_.refused_busy;
     if (const auto more = garbage_log_.admit(now)) {
@@ -173,6 +178,16 @@ std::optional<ListenerId> Core::Impl::accept_stream(ListenerId listener_id, Stre
     return std::nullopt;
   }
   return id;
+}
+
+bool Core::Impl::evict_for(const IpAddress& source, TimePoint now) {
+  const std::vector<ListenerId> quiet = streams_.quiet(source, now);
+  const auto victim = std::find_if(quiet.begin(), quiet.end(), [&](ListenerId candidate) {
+    return !is_used(*streams_.find(candidate));
+  });
+  if (victim == quiet.end()) return false;
+  end_stream(*victim, "another one needs its place", now);
+  return true;
 }
 
 void Core::Impl::on_stream_data(ListenerId id, const std::string& bytes, TimePoint now) {
@@ -230,12 +245,18 @@ void Core::Impl::on_stream_closed(ListenerId id, const std::string& reason, Time
     transactions_.on_flow_failed(id, now);
   } else {
     const std::string what = no_connection(hop, why);
-    warn(what);
-    if (of_recovery) progress(recovery_->listener_opened(false, Endpoint{}, what, now));
+    const bool raced = is_raced(id);
+    if (raced) {
+      log_.info("ua", what);  // Told as one failure if no other one opens either.
+    } else {
+      warn(what);
+    }
+    if (of_recovery && !raced) progress(recovery_->listener_opened(false, Endpoint{}, what, now));
     transactions_.on_flow_failed(id, now);
     retry_later(now);
     for (const auto& [account, state] : accounts_) {
       if (!state->wants_registration || !state->server || state->hop() != hop) continue;
+      if (state->race) continue;  // Others may still open.
       if (state->registration->state() != RegistrationState::Unregistered) continue;
       if (leave_server(*state, what, std::nullopt, now)) continue;
       tell_registration(
@@ -243,6 +264,7 @@ void Core::Impl::on_stream_closed(ListenerId id, const std::string& reason, Time
     }
   }
   touch_users(path);
+  touch_racers(id);
   settle(now);
 }
 
@@ -364,7 +386,7 @@ void Core::Impl::close_unused_streams(TimePoint now) {
       return path && *path == stream->path;
     };
     const bool wanted =
-        is_used(*stream) ||
+        is_used(*stream) || is_raced(id) ||
         std::any_of(accounts_.begin(), accounts_.end(),
                     [&](const auto& entry) { return on_path(entry.second->path); }) ||
         std::any_of(calls_.begin(), calls_.end(),

@@ -32,15 +32,15 @@ Result<UsageTarget> Core::Impl::usage_target(const Account& account, const std::
   if (account.route_set.empty() && address.host != account.aor.host) {
     target.direct = address.endpoint();
   }
-  // RFC 3261 §26.2.2. What goes straight to a host goes by UDP.
-  if (target.direct && (address.sips || address.transport == sip::Transport::Tls)) {
-    return fail(
-        ErrorCode::InvalidArgument,
-        std::string(what) + " \"" + text +
-            "\" needs TLS, but without an outbound proxy what goes to another host than the "
-            "account's goes by UDP");
+  if (target.direct) {
+    // As the URI says (RFC 3263 §4.1), and over TLS what is secure (RFC 3261 §26.2.2).
+    target.transport =
+        address.sips ? sip::Transport::Tls : address.transport.value_or(sip::Transport::Udp);
+    if (target.transport == sip::Transport::Tls) target.tls_name = address.host;
+    target.uri += address.transport_param();
   }
-  if (address.sips && account.server && account.transport != sip::Transport::Tls) {
+  if (address.sips && !target.direct && account.server &&
+      account.transport != sip::Transport::Tls) {
     return fail(ErrorCode::InvalidArgument,
                 std::string(what) + " \"" + text + "\" needs TLS, which the account does not use");
   }
@@ -171,7 +171,8 @@ std::optional<sip::Flow> Core::Impl::place_usage(OtherUsage& usage, TimePoint no
   }
   if (!usage.path) return std::nullopt;
   open_listeners(*usage.path);
-  const Hop way = usage.target.direct ? Hop{sip::Transport::Udp, *hop} : account->hop();
+  const Hop way = usage.target.direct ? Hop{usage.target.transport, *hop, usage.target.tls_name}
+                                      : account->hop();
   auto flow = flow_to(*usage.path, way, now);
   if (!flow && flow_failure(*usage.path, way)) retry_later(now);
   return flow;

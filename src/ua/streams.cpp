@@ -148,6 +148,23 @@ ListenerId Streams::accept(const Listener& listener, StreamInfo info, const Endp
   return id;
 }
 
+std::vector<ListenerId> Streams::quiet(const IpAddress& source, TimePoint now) const {
+  const auto of_source = accepted_.find(source);
+  const bool own = of_source != accepted_.end() && of_source->second >= kMaxAcceptedPerSource;
+  std::vector<ListenerId> found;
+  for (const auto& [id, stream] : streams_) {
+    if (!stream.accepted_by || (own && stream.hop.remote.address != source)) continue;
+    if (!stream.heard || stream.framer.buffered() > 0) continue;  // Its deadline runs.
+    if (stream.last_traffic + kMessageDeadline <= now) found.push_back(id);
+  }
+  std::sort(found.begin(), found.end(), [&](ListenerId a, ListenerId b) {
+    const TimePoint at = streams_.at(a).last_traffic;
+    const TimePoint other = streams_.at(b).last_traffic;
+    return at != other ? at < other : a < b;
+  });
+  return found;
+}
+
 Streams::Received Streams::on_data(ListenerId id, const std::string& bytes, TimePoint now) {
   Received received;
   const auto found = streams_.find(id);

@@ -127,6 +127,9 @@ class Streams {
 
   // Reports of the driver. Unknown ids are ignored.
   void on_opened(ListenerId id, StreamInfo info, TimePoint now);
+  /// The accepted ones that have said all that they had to say and nothing since kMessageDeadline,
+  /// the quietest first; of one source only, if that has all of its own.
+  std::vector<ListenerId> quiet(const IpAddress& source, TimePoint now) const;
   /// Zero: refused, for there are too many of all or of this source.
   ListenerId accept(const Listener& listener, StreamInfo info, const Endpoint& remote,
                     TimePoint now);

@@ -27,6 +27,8 @@ struct UsageTarget {
   /// The target's own address, if it is a literal outside the account's domain; otherwise the
   /// account's first hop is asked to find it.
   std::optional<Endpoint> direct;
+  sip::Transport transport = sip::Transport::Udp;  ///< To `direct` …
+  std::string tls_name = {};                       ///< … and what its certificate must name.
 };
 
 struct OtherUsage {

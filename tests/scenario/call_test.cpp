@@ -319,5 +319,20 @@ TEST(CallScenario, AHoldThatIsPutOffForYearsIsRefused) {
   EXPECT_TRUE(world.phone.last<CallMediaChanged>()->held_by_us);
 }
 
+TEST(CallScenario, QuittingWhileASilentHostIsCalledTellsTheEnd) {
+  World world;
+  world.register_phone();
+  const CallId call =
+      *world.phone.call(world.account, "sip:bob@" + world.address(77).to_uri_host());
+  world.run_for(seconds(1));
+  EXPECT_FALSE(world.phone.ended(call));
+  world.phone.shut_down();
+  world.run_for(milliseconds(10));
+  ASSERT_TRUE(world.phone.ended(call));
+  EXPECT_EQ(world.phone.ended(call)->reason, "the user agent shuts down");
+  world.run_for(seconds(70));
+  EXPECT_TRUE(world.phone.idle());
+}
+
 }  // namespace
 }  // namespace godwit::scenario

@@ -184,5 +184,25 @@ TEST(FlowTokenScenario, HangingUpWhileTheSubstituteIsUnderWayLeavesNothing) {
   EXPECT_TRUE(world.phone.idle());
 }
 
+TEST(FlowTokenScenario, AGruuOfAnotherDomainIsNotCalled) {
+  // A Contact that calls itself a GRUU, of a domain that is not the peer's, may be anybody's.
+  World world(edge_stage());
+  world.register_phone();
+  world.peer.script("INVITE",
+                    {.headers = {{"Contact", "<sip:bob@" + world.peer_address().to_uri_host() +
+                                                 ":5060;gr=urn:uuid:1>"}}});
+  ASSERT_TRUE(world.phone.call(world.account, "sip:bob@example.org"));
+  ASSERT_TRUE(world.run_until([&] { return world.confirmed(); }, seconds(5)));
+  world.run_for(milliseconds(500));
+  const TimePoint changed = world.now();
+  world.move_to_lte();
+  world.run_for(seconds(5));
+  for (const auto& sent : world.sent_sip("INVITE", changed)) {
+    if (!has(sent, "Replaces")) continue;
+    EXPECT_TRUE(sent.message.uri.ends_with("@example.org")) << sent.message.uri;
+  }
+  EXPECT_EQ(replacing(world, changed), 1U);
+}
+
 }  // namespace
 }  // namespace godwit::scenario

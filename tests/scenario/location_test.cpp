@@ -248,6 +248,28 @@ TEST(LocationScenario, ARequestWithinACallGoesToTheNextPlaceOfTheSameName) {
       << "the BYE goes there at once";
 }
 
+TEST(LocationScenario, WhereTheNextPlaceIsNotOurServerItsChallengesAreNotAnswered) {
+  Edge servers;
+  World& world = servers.world;
+  world.network.set_name("edge.example.org", {servers.first_address(), world.peer_address()});
+  servers.call();
+  world.run_for(seconds(1));
+  servers.kill_first();
+  world.peer.always("re-INVITE",
+                    {.status = 407,
+                     .headers = {{"Proxy-Authenticate",
+                                  "Digest realm=\"example.org\", nonce=\"x\", algorithm=MD5"}}});
+  ASSERT_TRUE(world.phone.hold(world.call_id()));
+  ASSERT_TRUE(
+      world.run_until([&] { return world.peer.requests("INVITE").size() == 2; }, seconds(8)));
+  world.run_for(seconds(3));
+  for (const auto& seen : world.peer.seen()) {
+    EXPECT_FALSE(seen.message.has("Proxy-Authorization") && seen.message.has("Route") &&
+                 seen.from.address == world.wifi_address());
+  }
+  EXPECT_EQ(world.peer.requests("INVITE").size(), 2U) << "no second try with credentials";
+}
+
 TEST(LocationScenario, AByeGoesToTheNextPlaceOfTheSameName) {
   Edge servers;
   servers.call();
@@ -311,6 +333,9 @@ TEST(LocationScenario, NothingFoundIsRememberedAndToldOnce) {
   // NAPTR, SRV of three transports, A and AAAA: the zone vouches for a minute that there are none.
   EXPECT_EQ(servers.world.phone.questions().size(), 6U);
   EXPECT_EQ(servers.world.phone.all<Warning>().size(), 1U);
+  EXPECT_EQ(servers.failures_told(), 1U) << "the registration has failed, for that reason";
+  const auto failed = servers.world.phone.last<RegistrationChanged>();
+  EXPECT_NE(failed->reason.find("example.org"), std::string::npos) << failed->reason;
   servers.publish();
   EXPECT_TRUE(servers.world.run_until([&] { return servers.registered(); }, seconds(15)));
 }

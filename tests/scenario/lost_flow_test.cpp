@@ -119,6 +119,31 @@ TEST(LostFlowScenario, WhatThePeerAnswersDecides) {
   }
 }
 
+TEST(LostFlowScenario, ACallThatRingsIsToldToo) {
+  Stage stage = tcp();
+  stage.peer.reliable = true;
+  World world(stage);
+  world.phone.play_to_all(440);
+  world.register_phone();
+  world.peer.call("sip:alice@example.org");
+  ASSERT_TRUE(world.run_until([&] { return !world.phone.calls().empty(); }, seconds(5)));
+  const CallId call = world.call_id();
+  ASSERT_TRUE(world.phone.progress(call));  // Early media are agreed on: there is a dialog to move.
+  world.run_for(seconds(1));
+  const TimePoint closed = world.now();
+  world.server.close_streams();
+  world.run_for(seconds(3));
+  ASSERT_EQ(world.sent_sip("UPDATE", closed).size(), 1U);
+  const auto sent = world.sent_sip("UPDATE", closed).front();
+  EXPECT_NE(sent.message.first("Contact").find(":" + std::to_string(sent.source.port)),
+            std::string::npos)
+      << "the new connection";
+  ASSERT_TRUE(world.phone.answer(call));
+  ASSERT_TRUE(world.run_until([&] { return world.confirmed(); }, seconds(3)));
+  world.run_for(seconds(1));
+  expect_bye_arrives(world);
+}
+
 TEST(LostFlowScenario, AnAddressChangeRightAfterMakesOneRefreshOfBoth) {
   World world(tcp());
   world.call_peer();

@@ -132,5 +132,27 @@ TEST(MediaTimeoutScenario, AMoveThatBringsNoAudioBackEndsAfterIt) {
   EXPECT_GE(world.now() - moved, seconds(20)) << "the silence before the move does not count";
 }
 
+TEST(MediaTimeoutScenario, IsOverAtOnceForTheUserThoughNobodyAnswersTheBye) {
+  World world(with_timeout());
+  world.call_peer();
+  world.peer_host.down_link(2).black_hole = true;
+  world.peer_host.up_link(2).black_hole = true;
+  ASSERT_TRUE(
+      world.run_until([&] { return world.phone.ended(world.call_id()).has_value(); }, seconds(25)));
+  EXPECT_FALSE(world.phone.hang_up(world.call_id())) << "it is over";
+  world.run_for(seconds(1));
+  const std::size_t byes = world.sent_sip("BYE").size();
+  EXPECT_GE(byes, 1U);
+  world.run_for(seconds(2));
+  EXPECT_GT(world.sent_sip("BYE").size(), byes) << "which goes on behind";
+  world.run_for(seconds(70));
+  EXPECT_EQ(world.phone.all<CallStateChanged>().back().state, CallState::Ended);
+  std::size_t told = 0;
+  for (const auto& event : world.phone.all<CallStateChanged>()) {
+    told += event.state == CallState::Ended ? 1U : 0U;
+  }
+  EXPECT_EQ(told, 1U);
+}
+
 }  // namespace
 }  // namespace godwit::scenario

@@ -200,6 +200,40 @@ TEST(OptionsScenario, AsksTheServerAndAPeer) {
   EXPECT_EQ(answer.supported, "timer");
 }
 
+TEST(OptionsScenario, StraightToAHostGoesAsTheUriSays) {
+  for (const auto transport : {sip::Transport::Tcp, sip::Transport::Tls}) {
+    World world;
+    world.register_phone();
+    const bool tls = transport == sip::Transport::Tls;
+    const std::string host = world.server_address().to_uri_host();
+    world.server.listen_streams(tls ? world.server_address().to_string() : "");
+    ASSERT_TRUE(ask(world, "sip:" + host + ":5060" + (tls ? ";transport=tls" : ";transport=tcp")));
+    world.run_for(seconds(1));
+    ASSERT_TRUE(world.phone.last<OptionsResult>());
+    EXPECT_EQ(world.phone.last<OptionsResult>()->status, 200);
+    EXPECT_EQ(world.server.stream_messages(), 1U);
+    const auto sent = world.sent_sip("OPTIONS");
+    ASSERT_EQ(sent.size(), 1U);
+    EXPECT_NE(sent[0].message.first("Via").find(tls ? "SIP/2.0/TLS" : "SIP/2.0/TCP"),
+              std::string::npos);
+  }
+}
+
+TEST(OptionsScenario, OurAnswerSaysWhatWeCan) {  // RFC 3261 §11.2.
+  World world;
+  world.register_phone();
+  world.peer.send_outside("OPTIONS", "sip:alice@example.org", {});
+  world.run_for(seconds(1));
+  ASSERT_EQ(world.peer.last_status("OPTIONS"), 200);
+  const SipText answer = world.peer.seen().back().message;
+  for (const char* tag : {"replaces", "norefersub", "timer"}) {
+    EXPECT_NE(answer.first("Supported").find(tag), std::string::npos) << tag;
+  }
+  for (const char* method : {"INVITE", "PRACK", "UPDATE", "REFER", "NOTIFY", "MESSAGE", "INFO"}) {
+    EXPECT_NE(answer.first("Allow").find(method), std::string::npos) << method;
+  }
+}
+
 TEST(OptionsScenario, IsAskedAgainWhenTheAddressChangesUnderIt) {
   World world;
   world.call_peer();

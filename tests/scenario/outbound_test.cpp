@@ -301,6 +301,9 @@ TEST(OutboundScenario, UnregisteringAndRemovingTakeAllFlowsAlong) {
   edges.world.run_for(seconds(2));
   EXPECT_EQ(edges.at_first().size() + edges.at_second().size(), 0U);
   EXPECT_EQ(edges.world.phone.registration(edges.world.account), RegistrationState::Unregistered);
+  for (const auto& event : edges.world.phone.all<FlowChanged>()) {
+    EXPECT_TRUE(event.alive) << "no flow has failed: " << event.reason;
+  }
   ASSERT_TRUE(edges.world.phone.register_account(edges.world.account));
   edges.world.run_for(seconds(2));
   EXPECT_EQ(edges.at_first().size() + edges.at_second().size(), 2U);

@@ -203,5 +203,35 @@ TEST(RedirectScenario, TheAddressChangesDuringIt) {
   }
 }
 
+TEST(RedirectScenario, WhatIsSaidToThoseWeKnowIsNotSaidToStrangers) {
+  World world;
+  world.register_phone();
+  Carol carol(world);
+  AccountConfig config = world.account_config();
+  config.extra_headers = {{"X-Tenant", "7"}};
+  world.account = *world.phone.add_account(config);
+  world.run_for(seconds(1));
+  CallOptions options;
+  options.headers = {{"X-Order", "42"}};
+  for (const bool elsewhere : {true, false}) {
+    if (!elsewhere) world.server->bind("carol", carol.peer.uri());
+    const std::string contact = elsewhere ? carol.peer.uri() : "sip:carol@example.org";
+    const std::size_t before = carol.peer.requests("INVITE").size();
+    world.peer.script("INVITE", moved({"<" + contact + ">"}));
+    const CallId call = *world.phone.call(world.account, "bob", options);
+    ASSERT_TRUE(world.run_until([&] { return world.phone.state(call) == CallState::Confirmed; },
+                                seconds(5)));
+    ASSERT_TRUE(world.phone.hang_up(call));
+    world.run_for(seconds(1));
+    ASSERT_EQ(carol.peer.requests("INVITE").size(), before + 1);
+    const SipText invite = carol.peer.requests("INVITE").back().message;
+    const SipText bye = carol.peer.requests("BYE").back().message;
+    EXPECT_EQ(invite.has("X-Tenant"), !elsewhere);
+    EXPECT_EQ(invite.has("X-Order"), !elsewhere);
+    EXPECT_EQ(bye.has("X-Tenant"), !elsewhere);
+    EXPECT_EQ(world.peer.requests("INVITE").back().message.first("X-Tenant"), "7");
+  }
+}
+
 }  // namespace
 }  // namespace godwit::scenario

@@ -26,6 +26,9 @@ class Stranger {
     target_ = world.sent_sip("REGISTER").back().source;
   }
 
+  /// To another port of the phone than its REGISTER came from.
+  void aim(const Endpoint& target) { target_ = target; }
+
   SipText request(const std::string& method, const std::string& call_id) {
     SipText r = SipText::request(method, "sip:alice@" + target_.to_string());
     const std::string here = here_.to_string();

@@ -506,5 +506,28 @@ TEST(StreamScenario, AMultipathConnectionThatIsNotHeardOfIsReplacedAndTheCallMov
   EXPECT_TRUE(world.peer.state() == MockPeer::CallState::Ended);
 }
 
+TEST_F(StreamListener, AQuietConnectionGivesItsPlaceToANewOne) {
+  std::vector<std::shared_ptr<Client>> clients;
+  for (int i = 0; i < 16; ++i) {
+    clients.push_back(connect());
+    send(clients.back(), options());
+    world_.run_for(milliseconds(100));
+  }
+  const auto too_soon = connect();
+  world_.run_for(seconds(5));
+  EXPECT_TRUE(too_soon->closed) << "all of them may still have something to say";
+  send(clients[0], options());
+  send(clients[2], "INVITE sip:alice@10.1.0.2 SIP/2.0\r\nVia: SIP/2.0/TCP 10.7.0.2;bra");
+  world_.run_for(seconds(7));
+  const auto next = connect();
+  send(next, options());
+  world_.run_for(seconds(1));
+  EXPECT_FALSE(next->closed);
+  EXPECT_NE(next->received.find("SIP/2.0 200 OK"), std::string::npos);
+  EXPECT_FALSE(clients[0]->closed) << "heard of lately";
+  EXPECT_TRUE(clients[1]->closed) << "the quietest";
+  for (std::size_t i = 2; i < 16; ++i) EXPECT_FALSE(clients[i]->closed) << i;
+}
+
 }  // namespace
 }  // namespace godwit::scenario

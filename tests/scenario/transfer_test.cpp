@@ -448,5 +448,30 @@ TEST(ReplacesScenario, AUserWhoHoldsOrIsMutedStaysSo) {
   EXPECT_FALSE(world.carol.remote_sdps().back().wants_audio());
 }
 
+TEST(ReplacesScenario, ACallOverTlsIsNotTakenOverInTheClear) {
+  Stage stage;
+  stage.transport = sip::Transport::Tls;
+  stage.ua.sip_port = 5090;
+  World world(stage);
+  world.call_peer();
+  // Whoever knows the identifiers, by UDP.
+  Stranger stranger(world);
+  stranger.aim({world.wifi_address(), 5090});
+  const SipText answer = world.peer.requests("INVITE").front().message;
+  ASSERT_TRUE(world.phone.hold(world.call_id()));
+  world.run_for(seconds(1));
+  const SipText refresh = world.peer.requests("INVITE").back().message;
+  const auto tag = [](const std::string& text) { return text.substr(text.find(";tag=") + 5); };
+  SipText invite = stranger.request("INVITE", "intruder");
+  Stranger::put_sdp(invite, "10.66.0.2");
+  invite.append("Replaces", answer.first("Call-ID") + ";to-tag=" + tag(refresh.first("From")) +
+                                ";from-tag=" + tag(refresh.first("To")));
+  stranger.send(invite);
+  world.run_for(seconds(1));
+  EXPECT_TRUE(stranger.last(403));
+  EXPECT_TRUE(world.confirmed());
+  EXPECT_TRUE(world.phone.all<IncomingCall>().empty());
+}
+
 }  // namespace
 }  // namespace godwit::scenario

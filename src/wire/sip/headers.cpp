@@ -247,7 +247,7 @@ std::optional<Replaces> Replaces::parse(std::string_view text) {
   if (!parts) return std::nullopt;
   const auto to_tag = parts->params.get("to-tag");
   const auto from_tag = parts->params.get("from-tag");
-  if (!to_tag || !from_tag) return std::nullopt;
+  if (!to_tag || !from_tag || to_tag->empty() || from_tag->empty()) return std::nullopt;
   return Replaces{parts->value, *to_tag, *from_tag, parts->params.has("early-only")};
 }
 

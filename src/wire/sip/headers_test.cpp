@@ -185,6 +185,8 @@ TEST(SipHeaders, ParseTheSmallOnes) {
   EXPECT_EQ(replaces->to_tag, "ff");
   EXPECT_TRUE(replaces->early_only);
   EXPECT_FALSE(Replaces::parse("98732@sip.example.com;from-tag=r33"));
+  EXPECT_FALSE(Replaces::parse("98732@sip.example.com;from-tag;to-tag=1"));
+  EXPECT_FALSE(Replaces::parse("98732@sip.example.com;from-tag=1;to-tag="));
 
   const auto event = ValueWithParams::parse("presence ; id=7");
   ASSERT_TRUE(event);

@@ -319,7 +319,9 @@ class TraceWriter {
       const std::size_t end = std::min(message.find_first_of("\r\n"), message.size());
       const string_view physical = message.substr(0, end);
       const bool crlf = message.substr(end, 2) == "\r\n";
-      if (!physical.empty() && is_blank(physical[0]) && unfinished != nullptr) {
+      if (!in_head_) {
+        take_body(physical);
+      } else if (!physical.empty() && is_blank(physical[0]) && unfinished != nullptr) {
         line += ' ';
         line += trimmed(physical);
       } else {
@@ -346,28 +348,42 @@ class TraceWriter {
     return config_.level == TraceLevel::Full && !hides() && !(redacts() && has_digits_);
   }
 
-  void take(string_view line) {
+  /// A body has no folded lines; but whoever reads it as if it had them goes on with the secret.
+  void take_body(string_view line) {
+    if (line.empty()) return put("");
+    if (redacts() && is_blank(line[0]) && redacted_last_) return put(kRedacted);
+    take(line);
+  }
+
+  void put_redacted(string_view before) {
+    put(std::string(before) + " (redacted)");
+    redacted_last_ = true;
+  }
+
+  void take(string_view whole) {
     const bool start_line = !std::exchange(began_, true);
-    if (!redacts()) return put(line);
+    redacted_last_ = false;
+    if (!redacts()) return put(whole);
+    // A tolerant parser overlooks the blanks before it.
+    const string_view line = whole.substr(skip_blanks(whole, 0));
     for (const string_view prefix : kSecretSdp) {
-      if (begins(line, prefix))
-        return put(std::string(line.substr(0, prefix.size())) + " (redacted)");
+      if (begins(line, prefix)) return put_redacted(line.substr(0, prefix.size()));
     }
     // RFC 3261 §25.1: blanks may stand before the colon.
     const std::size_t colon = line.find(':');
     const string_view name =
         colon == string_view::npos ? string_view() : trimmed(line.substr(0, colon));
     if (is_one_of(name, kSecretHeaders)) {
-      return put(std::string(line.substr(0, colon + 1)) + " (redacted)");
+      return put_redacted(line.substr(0, colon + 1));
     }
     if (!in_head_) {
       if (begins(line, "signal") && line.find_first_of("=:") != string_view::npos) {
-        return put(std::string(line.substr(0, line.find_first_of("=:") + 1)) + " (redacted)");
+        return put_redacted(line.substr(0, line.find_first_of("=:") + 1));
       }
     } else if (same(name, "content-type") || same(name, "c")) {
       has_digits_ = has_digits_ || begins(trimmed(line.substr(colon + 1)), "application/dtmf");
     }
-    if (!hides() || start_line) return put(Scrubber(line, start_line, hides()).run());
+    if (!hides() || start_line) return put(Scrubber(whole, start_line, hides()).run());
     if (is_one_of(name, kAddressHeaders)) {
       const std::string value = without_names(line.substr(colon + 1));
       return put(std::string(name) + ":" + Scrubber(value, false, true).run());
@@ -397,6 +413,7 @@ class TraceWriter {
   bool began_ = false;
   bool in_head_ = true;
   bool has_digits_ = false;
+  bool redacted_last_ = false;
 };
 
 }  // namespace

@@ -37,6 +37,19 @@ TEST(TraceText, ShowsTheMessageWithoutItsSecrets) {
   }
 }
 
+TEST(TraceText, HidesKeysOfMediaHoweverTheyAreIndented) {
+  for (const char* lines :
+       {"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:s3cret", " a=crypto:1 inline:s3cret",
+        "\t a=crypto:1 inline:s3cret", "a=crypto:1 AES\r\n inline:s3cret",
+        "k=clear:\r\n\ts3cret\r\n s3cret", " k=clear:s3cret"}) {
+    const std::string message = "INVITE sip:h SIP/2.0\r\nCall-ID: visible\r\n\r\nv=0\r\n" +
+                                std::string(lines) + "\r\nm=audio 4000 RTP/SAVP 0\r\n b=shown\r\n";
+    const auto text = trace_text(message);
+    EXPECT_THAT(text, Not(HasSubstr("s3cret"))) << lines;
+    EXPECT_THAT(text, HasSubstr("\nm=audio 4000 RTP/SAVP 0\n b=shown\n")) << lines;
+  }
+}
+
 TEST(TraceText, HidesPushTokensAndPasswordsWhereverTheyStand) {
   for (const char* line :
        {"Contact: <sip:a@h;pn-provider=fcm;pn-prid=s3cret;ob>;expires=60",
