@@ -10,6 +10,7 @@
 #include "godwit/trace.hpp"
 #include "io/thread.hpp"
 #include "runtime/signals.hpp"
+#include "ua/config_check.hpp"
 
 namespace godwit::runtime {
 namespace {
@@ -47,6 +48,7 @@ CoreDriver::CoreDriver(UserAgentConfig config, EventHandler on_event, LogHandler
       sip_dscp_(std::min<std::uint8_t>(config.sip_dscp, 63)),
       timer_(open_timer()),
       own_dns_servers_(!config.dns_servers.empty()),
+      path_policy_{config.interfaces, config.bind_addresses},
       dns_(loop_, config.dns_servers),
       resolver_(loop_),
       buffers_(kBatch, kDatagramSize),
@@ -70,6 +72,9 @@ CoreDriver::CoreDriver(UserAgentConfig config, EventHandler on_event, LogHandler
         }
       }) {
   if (!on_event_) throw std::invalid_argument("godwit::UserAgent needs an event handler");
+  if (const auto usable = ua::check_config(config); !usable) {
+    throw std::invalid_argument("UserAgentConfig: " + usable.error().detail);
+  }
   timer_watch_ = loop_.watch(timer_.descriptor(), [this] { on_timer(); });
   suspend_.check();
   // Told to use certain addresses, the core still has to learn which interfaces have them.
@@ -408,6 +413,14 @@ void CoreDriver::read_network(TimePoint now) {
 
 void CoreDriver::give_network(NetworkSnapshot snapshot, TimePoint now) {
   for (const auto& [stream, others] : streams_.multipath()) core_.on_stream_paths(stream, others);
+  if (!own_dns_servers_) {
+    // Names are asked for where new sockets go: over the link that leads to the world.
+    auto way = mobility::choose_path(snapshot, *IpAddress::parse("192.0.2.1"), path_policy_);
+    if (!way) {
+      way = mobility::choose_path(snapshot, *IpAddress::parse("2001:db8::1"), path_policy_);
+    }
+    dns_.use_link(way ? way->interface_index : 0, way ? way->interface_name : std::string());
+  }
   core_.on_network(std::move(snapshot), now);
 }
 
