@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
+#include <net/if.h>
+
+#include <utility>
 
 #include "commands.hpp"
 #include "godwit/version.hpp"
+#include "io/stream_socket.hpp"
 #include "io/udp_socket.hpp"
 #include "phone.hpp"
 #include "phone_settings.hpp"
@@ -13,14 +17,32 @@ namespace {
 /// What the system will not give should end the start, not become a warning an hour later.
 Result<void> check_sockets(const UserAgentConfig& config) {
   std::vector<IpAddress> addresses = config.bind_addresses;
-  if (addresses.empty() && config.sip_port != 0) {
-    addresses.push_back(IpAddress::any(Family::V4));
-  }
+  const bool any_address = addresses.empty();
+  if (any_address) addresses.push_back(IpAddress::any(Family::V4));
   for (const IpAddress& address : addresses) {
-    const auto socket = io::UdpSocket::bind({address, config.sip_port});
-    if (!socket) return tl::unexpected(socket.error());
+    if (!any_address || config.sip_port != 0) {
+      const auto socket = io::UdpSocket::bind({address, config.sip_port});
+      if (!socket) return tl::unexpected(socket.error());
+    }
+    for (const auto& [flag, port] : {std::pair("--listen-tcp", config.listen_tcp),
+                                     std::pair("--listen-tls", config.listen_tls)}) {
+      if (!port || *port == 0) continue;
+      const auto listener = io::StreamListener::bind({address, *port});
+      if (!listener) {
+        return fail(listener.error().code, std::string(flag) + ": " + listener.error().detail);
+      }
+    }
   }
   return {};
+}
+
+/// A network may come later, a name that was mistyped never does.
+void tell_of_missing_interfaces(const UserAgentConfig& config) {
+  for (const std::string& name : config.interfaces) {
+    if (::if_nametoindex(name.c_str()) != 0) continue;
+    fmt::print(stderr, "godwit phone: there is no interface {}; it is used once it appears\n",
+               name);
+  }
 }
 
 int run_phone(PhoneFlags& flags) {
@@ -30,6 +52,7 @@ int run_phone(PhoneFlags& flags) {
     fmt::print(stderr, "godwit phone: {}\n", usable.error().detail);
     return kExitFailed;
   }
+  tell_of_missing_interfaces(settings->agent);
   auto trace = open_trace(settings->sip_trace);
   if (!trace) return usage_error("phone", trace.error().detail);
   settings->agent.sip_trace = std::move(*trace);

@@ -36,9 +36,9 @@ class UserAgent {
  public:
   /// Starts the threads; events may come before it has returned. `on_event` must be callable;
   /// `on_log` may be empty, and gets what is at least as grave as `lowest`: at Debug every SIP
-  /// message, without credentials. Throws std::invalid_argument without `on_event`, and
-  /// std::runtime_error if the system gives no timers or descriptors; a port or a network that
-  /// cannot be had becomes a Warning.
+  /// message, without credentials. Throws std::invalid_argument without `on_event` or for a setting
+  /// out of its range, which it names, and std::runtime_error if the system gives no timers or
+  /// descriptors; a port or a network that cannot be had becomes a Warning.
   UserAgent(UserAgentConfig config, EventHandler on_event, LogHandler on_log = {},
             LogLevel lowest = LogLevel::Info);
   /// Ends calls and registrations without waiting for answers (see `shutdown`), joins the threads.

@@ -14,6 +14,7 @@
 
 #include "io/clock.hpp"
 #include "io/descriptor.hpp"
+#include "io/link_dns.hpp"
 #include "wire/dns/dns_message.hpp"
 
 namespace godwit::io {
@@ -60,8 +61,12 @@ DnsAnswer failed(DnsFailure failure, std::string detail) {
 
 class DnsChannel::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(EventLoop& loop, std::vector<Endpoint> servers, SocketCheck check)
-      : loop_(loop), servers_(std::move(servers)), check_(std::move(check)) {
+  /// `device`: only over this interface; empty: as the routes lead.
+  Impl(EventLoop& loop, std::vector<Endpoint> servers, SocketCheck check, std::string device = {})
+      : loop_(loop),
+        servers_(std::move(servers)),
+        check_(std::move(check)),
+        device_(std::move(device)) {
     for (const Endpoint& server : servers_) {
       if (!server_list_.empty()) server_list_ += ',';
       server_list_ +=
@@ -94,6 +99,8 @@ class DnsChannel::Impl : public std::enable_shared_from_this<Impl> {
     arm();
   }
 
+  bool is_asking() const { return !waiting_.empty(); }
+
   void close() {
     waiting_.clear();
     if (channel_ != nullptr) {
@@ -123,8 +130,8 @@ class DnsChannel::Impl : public std::enable_shared_from_this<Impl> {
     if (!epoll_ || !timer) return "no descriptors left for the DNS";
     timer_.emplace(std::move(*timer));
     ares_options options{};
-    options.timeout = kTimeoutMs;
-    options.tries = kTries;
+    options.timeout = device_.empty() ? kTimeoutMs : kLinkTimeoutMs;
+    options.tries = device_.empty() ? kTries : 1;
     options.sock_state_cb = on_socket;
     options.sock_state_cb_data = this;
     const int status = ::ares_init_options(
@@ -143,6 +150,8 @@ class DnsChannel::Impl : public std::enable_shared_from_this<Impl> {
       };
       ::ares_set_socket_configure_callback(channel_, ask, this);
     }
+    // Without the right to it (Linux before 5.7) the routes decide, as they do without this.
+    if (!device_.empty()) ::ares_set_local_dev(channel_, device_.c_str());
     epoll_watch_ = loop_.watch(epoll_.get(), [this] { on_ready(); });
     timer_watch_ = loop_.watch(timer_->descriptor(), [this] {
       timer_->acknowledge();
@@ -251,6 +260,7 @@ class DnsChannel::Impl : public std::enable_shared_from_this<Impl> {
   EventLoop& loop_;
   std::vector<Endpoint> servers_;
   SocketCheck check_;
+  std::string device_;
   std::string server_list_;
   ares_channel channel_ = nullptr;
   Descriptor epoll_;
@@ -261,15 +271,51 @@ class DnsChannel::Impl : public std::enable_shared_from_this<Impl> {
   std::uint64_t last_id_ = 0;
 };
 
-DnsChannel::DnsChannel(EventLoop& loop, std::vector<Endpoint> servers, SocketCheck check)
-    : impl_(std::make_shared<Impl>(loop, std::move(servers), std::move(check))) {}
+DnsChannel::DnsChannel(EventLoop& loop, std::vector<Endpoint> servers, SocketCheck check,
+                       std::string link_folder)
+    : loop_(loop),
+      check_(std::move(check)),
+      impl_(std::make_shared<Impl>(loop, std::move(servers), check_)),
+      link_folder_(std::move(link_folder)) {}
 
-DnsChannel::~DnsChannel() { impl_->close(); }
+DnsChannel::~DnsChannel() { renew(); }
 
-void DnsChannel::ask(const DnsQuestion& question, Answer answer) {
-  impl_->ask(question, std::move(answer));
+void DnsChannel::use_link(std::uint32_t interface_index, std::string interface_name) {
+  link_index_ = interface_index;
+  link_name_ = std::move(interface_name);
 }
 
-void DnsChannel::renew() { impl_->close(); }
+std::shared_ptr<DnsChannel::Impl> DnsChannel::link_channel() {
+  // Read each time: a lease's servers may be written down a moment after its address has come.
+  std::vector<Endpoint> servers =
+      link_index_ == 0 ? std::vector<Endpoint>{} : link_dns_servers(link_folder_, link_index_);
+  const bool same = servers == link_servers_ && link_index_ == open_index_;
+  if (link_ && (same || link_->is_asking())) return link_;
+  if (link_) link_->close();
+  open_index_ = link_index_;
+  link_servers_ = std::move(servers);
+  link_ =
+      link_servers_.empty() ? nullptr
+                              : std::make_shared<Impl>(loop_, link_servers_, check_, link_name_);
+  return link_;
+}
+
+void DnsChannel::ask(const DnsQuestion& question, Answer answer) {
+  const auto link = link_channel();
+  if (!link) return impl_->ask(question, std::move(answer));
+  link->ask(question, [system = std::weak_ptr<Impl>(impl_), question,
+                       answer = std::move(answer)](DnsAnswer first) mutable {
+    const bool silent = first.failure == DnsFailure::Timeout || first.failure == DnsFailure::Other;
+    const auto others = silent ? system.lock() : nullptr;
+    if (!others) return answer(std::move(first));
+    others->ask(question, std::move(answer));
+  });
+}
+
+void DnsChannel::renew() {
+  impl_->close();
+  if (link_) link_->close();
+  link_.reset();
+}
 
 }  // namespace godwit::io

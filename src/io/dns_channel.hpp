@@ -34,14 +34,22 @@ class DnsChannel {
   /// Of what the hosts file says: it may be edited at any time.
   static constexpr std::chrono::seconds kHostsTtl{60};
 
-  /// `servers`: asked instead of the system's (resolv.conf). `loop` must outlive the channel.
-  /// Everything here on the loop's thread.
-  /// `check`: asked about each socket before it is used; empty: none.
-  DnsChannel(EventLoop& loop, std::vector<Endpoint> servers, SocketCheck check = {});
+  /// The same for the servers of a link, behind which the system's are asked: once each.
+  static constexpr int kLinkTimeoutMs = 1000;
+
+  /// `servers`: asked instead of the system's (resolv.conf). `check`: asked about each socket before
+  /// it is used; empty: none. `link_folder`: where the servers of links are found
+  /// (io/link_dns.hpp). `loop` must outlive the channel. Everything here on the loop's thread.
+  DnsChannel(EventLoop& loop, std::vector<Endpoint> servers, SocketCheck check = {},
+             std::string link_folder = "/run/systemd");
   /// Outstanding answers are never called.
   ~DnsChannel();
   DnsChannel(const DnsChannel&) = delete;
   DnsChannel& operator=(const DnsChannel&) = delete;
+
+  /// From now on the servers of this link are asked first, over it, where they are known; the
+  /// others if none of these answers. Index 0: no such link.
+  void use_link(std::uint32_t interface_index, std::string interface_name);
 
   /// `answer` runs on the loop, never inside this call.
   void ask(const DnsQuestion& question, Answer answer);
@@ -52,7 +60,18 @@ class DnsChannel {
 
  private:
   class Impl;
+  /// That of the link, made anew if its servers are other ones by now; nullptr: they are not known.
+  std::shared_ptr<Impl> link_channel();
+
+  EventLoop& loop_;
+  SocketCheck check_;
   std::shared_ptr<Impl> impl_;
+  std::string link_folder_;
+  std::uint32_t link_index_ = 0;
+  std::uint32_t open_index_ = 0;  ///< Of `link_`.
+  std::string link_name_;
+  std::shared_ptr<Impl> link_;
+  std::vector<Endpoint> link_servers_;
 };
 
 }  // namespace godwit::io

@@ -2,9 +2,13 @@
 #include "io/dns_channel.hpp"
 
 #include <gtest/gtest.h>
+#include <net/if.h>
 
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <optional>
+#include <string>
 
 #include "base/bytes.hpp"
 #include "io/clock.hpp"
@@ -94,11 +98,13 @@ std::vector<DnsAnswer> ask(EventLoop& loop, DnsChannel& channel,
     channel.ask(questions[i], [&, i](DnsAnswer answer) {
       EXPECT_FALSE(answers[i]) << "answered twice";
       answers[i] = std::move(answer);
-      if (--missing == 0) loop.stop();
+      --missing;
     });
   }
   EXPECT_EQ(missing, questions.size()) << "answered inside ask()";
-  loop.run();
+  // Not by stop(), after which a loop does not run again.
+  for (const TimePoint end = now() + seconds(20); missing > 0 && now() < end;) loop.run_one();
+  EXPECT_EQ(missing, 0U);
   std::vector<DnsAnswer> result;
   for (auto& answer : answers) result.push_back(answer.value_or(DnsAnswer{}));
   return result;
@@ -208,6 +214,102 @@ TEST(DnsChannel, ADeadServerIsATimeout) {
   const auto answers = ask(loop, channel, {{"_sip._udp.example.org", DnsType::Srv}});
   EXPECT_EQ(answers[0].failure, DnsFailure::Timeout);
   EXPECT_EQ(server.queries, static_cast<std::size_t>(DnsChannel::kTries));
+}
+
+/// A folder as systemd keeps it, in which the loopback interface is the link.
+class LinkFolder {
+ public:
+  LinkFolder()
+      : path_(std::filesystem::temp_directory_path() /
+              ("godwit-dns-" + std::to_string(now().time_since_epoch().count()))) {
+    std::filesystem::create_directories(path_ / "netif/links");
+  }
+  ~LinkFolder() { std::filesystem::remove_all(path_); }
+  LinkFolder(const LinkFolder&) = delete;
+  LinkFolder& operator=(const LinkFolder&) = delete;
+
+  std::string path() const { return path_.string(); }
+  static std::uint32_t index() { return ::if_nametoindex("lo"); }
+  void write(const std::string& servers) {
+    std::ofstream(path_ / "netif/links" / std::to_string(index())) << "DNS=" << servers << "\n";
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+TEST(DnsChannel, AsksTheServersOfTheLinkInsteadOfTheSystems) {
+  EventLoop loop;
+  const Guard guard(loop);
+  MockServer system(loop);
+  MockServer first(loop);
+  MockServer second(loop);
+  system.data[1] = {192, 0, 2, 1};
+  first.data[1] = {192, 0, 2, 2};
+  second.data[1] = {192, 0, 2, 3};
+  LinkFolder folder;
+  DnsChannel channel(loop, {system.endpoint()}, {}, folder.path());
+  const auto asked = [&] {
+    const auto answers = ask(loop, channel, {{"sip.example.org", DnsType::A}});
+    EXPECT_EQ(answers[0].failure, DnsFailure::None) << answers[0].detail;
+    return answers[0].records.empty() ? IpAddress{}
+                                      : std::get<IpAddress>(answers[0].records[0].data);
+  };
+  EXPECT_EQ(asked(), IpAddress::v4(192, 0, 2, 1)) << "no link is named";
+  channel.use_link(LinkFolder::index(), "lo");
+  EXPECT_EQ(asked(), IpAddress::v4(192, 0, 2, 1)) << "nothing is known of it";
+  folder.write(first.endpoint().to_string());
+  EXPECT_EQ(asked(), IpAddress::v4(192, 0, 2, 2));
+  folder.write(second.endpoint().to_string());
+  EXPECT_EQ(asked(), IpAddress::v4(192, 0, 2, 3)) << "they are other ones now";
+  const std::size_t by_system = system.queries;
+  second.data.clear();
+  const auto answers = ask(loop, channel, {{"none.example.org", DnsType::A}});
+  EXPECT_EQ(answers[0].failure, DnsFailure::NoSuchName);
+  EXPECT_EQ(system.queries, by_system) << "what the link's servers deny is denied";
+  channel.use_link(0, "");
+  EXPECT_EQ(asked(), IpAddress::v4(192, 0, 2, 1));
+}
+
+TEST(DnsChannel, WhereTheServersOfTheLinkAreSilentTheSystemsAreAsked) {
+  EventLoop loop;
+  const Guard guard(loop);
+  MockServer system(loop);
+  MockServer link(loop);
+  system.data[1] = {192, 0, 2, 1};
+  link.silent = true;
+  LinkFolder folder;
+  folder.write(link.endpoint().to_string());
+  DnsChannel channel(loop, {system.endpoint()}, {}, folder.path());
+  channel.use_link(LinkFolder::index(), "lo");
+  const auto answers = ask(loop, channel, {{"sip.example.org", DnsType::A}});
+  ASSERT_EQ(answers[0].failure, DnsFailure::None) << answers[0].detail;
+  EXPECT_EQ(std::get<IpAddress>(answers[0].records.at(0).data), IpAddress::v4(192, 0, 2, 1));
+  EXPECT_EQ(link.queries, 1U) << "asked once";
+  link.silent = false;
+  link.otherwise = 2;  // SERVFAIL
+  const auto again = ask(loop, channel, {{"sip.example.org", DnsType::A}});
+  EXPECT_EQ(again[0].failure, DnsFailure::None);
+}
+
+TEST(DnsChannel, RenewalForgetsWhatTheLinkWasAsked) {
+  EventLoop loop;
+  const Guard guard(loop);
+  MockServer system(loop);
+  MockServer link(loop);
+  link.silent = true;
+  LinkFolder folder;
+  folder.write(link.endpoint().to_string());
+  DnsChannel channel(loop, {system.endpoint()}, {}, folder.path());
+  channel.use_link(LinkFolder::index(), "lo");
+  channel.ask({"old.example.org", DnsType::A},
+              [](const DnsAnswer&) { ADD_FAILURE() << "answered after the renewal"; });
+  channel.renew();
+  link.silent = false;
+  link.data[1] = {192, 0, 2, 2};
+  const auto answers = ask(loop, channel, {{"new.example.org", DnsType::A}});
+  EXPECT_EQ(answers[0].failure, DnsFailure::None);
+  EXPECT_EQ(system.queries, 0U);
 }
 
 }  // namespace

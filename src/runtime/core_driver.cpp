@@ -11,6 +11,7 @@
 #include "io/thread.hpp"
 #include "runtime/signals.hpp"
 #include "runtime/socket_hook.hpp"
+#include "ua/config_check.hpp"
 
 namespace godwit::runtime {
 namespace {
@@ -49,6 +50,7 @@ CoreDriver::CoreDriver(UserAgentConfig config, EventHandler on_event, LogHandler
       socket_created_(config.socket_created),
       timer_(open_timer()),
       own_dns_servers_(!config.dns_servers.empty()),
+      path_policy_{config.interfaces, config.bind_addresses},
       dns_(loop_, config.dns_servers,
            socket_check(config.socket_created, {-1, SocketPurpose::Dns, {}, 0, {}})),
       resolver_(loop_),
@@ -75,6 +77,9 @@ CoreDriver::CoreDriver(UserAgentConfig config, EventHandler on_event, LogHandler
                }
              }) {
   if (!on_event_) throw std::invalid_argument("godwit::UserAgent needs an event handler");
+  if (const auto usable = ua::check_config(config); !usable) {
+    throw std::invalid_argument("UserAgentConfig: " + usable.error().detail);
+  }
   timer_watch_ = loop_.watch(timer_.descriptor(), [this] { on_timer(); });
   suspend_.check();
   // Told to use certain addresses, the core still has to learn which interfaces have them.
@@ -415,6 +420,14 @@ void CoreDriver::read_network(TimePoint now) {
 
 void CoreDriver::give_network(NetworkSnapshot snapshot, TimePoint now) {
   for (const auto& [stream, others] : streams_.multipath()) core_.on_stream_paths(stream, others);
+  if (!own_dns_servers_) {
+    // Names are asked for where new sockets go: over the link that leads to the world.
+    auto way = mobility::choose_path(snapshot, *IpAddress::parse("192.0.2.1"), path_policy_);
+    if (!way) {
+      way = mobility::choose_path(snapshot, *IpAddress::parse("2001:db8::1"), path_policy_);
+    }
+    dns_.use_link(way ? way->interface_index : 0, way ? way->interface_name : std::string());
+  }
   core_.on_network(std::move(snapshot), now);
 }
 

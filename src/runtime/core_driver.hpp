@@ -26,6 +26,7 @@
 #include "io/resolver.hpp"
 #include "io/system_random.hpp"
 #include "io/udp_socket.hpp"
+#include "mobility/plan.hpp"
 #include "runtime/file_store.hpp"
 #include "runtime/log_bridge.hpp"
 #include "runtime/mailbox.hpp"
@@ -135,6 +136,7 @@ class CoreDriver {
   io::SuspendDetector suspend_;
   TimePoint next_suspend_check_{};
   bool own_dns_servers_;  ///< Named in the configuration.
+  mobility::PathPolicy path_policy_;
   io::DnsChannel dns_;
   io::Resolver resolver_;  ///< For names that are none of the DNS.
   std::optional<NetworkReader> network_;

@@ -224,6 +224,14 @@ TEST(UserAgent, ErrorsAreValuesThatSayWhatIsWrong) {
     EXPECT_THAT(each.result.error().detail, HasSubstr(each.says));
   }
   EXPECT_THROW(UserAgent({}, {}), std::invalid_argument);
+  UserAgentConfig config;
+  config.media.dscp = 64;
+  try {
+    const UserAgent agent(config, [](const Event&, TimePoint) {});
+    ADD_FAILURE() << "a class of service has six bits";
+  } catch (const std::invalid_argument& error) {
+    EXPECT_NE(std::string(error.what()).find("media.dscp must be 0 to 63"), std::string::npos);
+  }
 }
 
 TEST(UserAgent, AThousandCommandsFromFourThreadsAllGetTheirAnswer) {

@@ -172,8 +172,12 @@ void Core::Impl::advance(Account& account, TimePoint now) {
   open_listeners(*account.path);
   if (!account.wants_registration) return;
   sip::Registration& registration = *account.registration;
-  registration.set_patience(patience(account, now));
-  registration.expect_another_flow(other_flow_lives(account));
+  const bool another = other_flow_lives(account);
+  auto limit = patience(account, now);
+  // Calls that use this flow are to know soon that they had better go by the other.
+  if (!limit && another) limit = Locator::kFirstResponse;
+  registration.set_patience(limit);
+  registration.expect_another_flow(another);
   const bool reconnects = !account.move_pending && has_lost_connection(account);
   if (reconnects && (registration.in_flight() || !may_reconnect(account, now))) return;
   const auto flow = connect(account, now);

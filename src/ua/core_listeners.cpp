@@ -125,7 +125,7 @@ void Core::Impl::replace_listener(ListenerId id, const std::string& why, TimePoi
       // Its responses would go to the port that is not ours any more.
       mobility::PlanRow row;
       row.to = call->path;
-      restart_outgoing(*call, row);
+      restart_outgoing(*call, row, now);
     } else {
       call->move_pending = true;
       call->moving_since = now;

@@ -272,7 +272,13 @@ std::optional<sip::Flow> Core::Impl::connect(Call& call, const Hop& way,
     leave_start(call);
     call.path = path;
     open_listeners(path);
-    open_first_media(call, call.first_hop->address);
+    const Account& account = *accounts_.at(call.account);
+    const auto media = first_media_path(account, path, call.first_hop->address);
+    if (!media) {
+      failure = pin_trouble("media", account.config.media_pin, call.first_hop->address);
+      return std::nullopt;
+    }
+    call.media = open_media_path(call, *media);
   }
   remotes_changed_ = true;
   return flow;

@@ -294,7 +294,12 @@ void Core::Impl::decline_transfer(Call& call, TimePoint) {
 void Core::Impl::advance_transfers(Call& call, TimePoint now) {
   if (call.replaced_by && !call.ending) {
     // RFC 3891 §3: the replaced dialog is ended with BYE, or CANCEL while it is early.
-    return end_call(call, "replaced by call " + std::to_string(call.replaced_by.value()), now);
+    const std::string why = "replaced by call " + std::to_string(call.replaced_by.value());
+    end_call(call, why, now);
+    // At once, with its audio: the way that its BYE takes may be dead, which is why it was
+    // replaced.
+    if (call.state != CallState::Ended) tell_end(call, 0, why);
+    return;
   }
   if (call.transferred && !call.ending) return end_call(call, "transferred", now);
   repeat_refer(call, now);

@@ -16,7 +16,7 @@ import time
 import unittest
 import wave
 
-from harness import GODWIT, LIMIT, Phone, Process, address, main
+from harness import GODWIT, LIMIT, Certificates, Phone, Process, address, main
 
 ACCOUNT = ["--account", "sip:alice@192.0.2.1"]
 
@@ -164,6 +164,23 @@ class UsageTest(unittest.TestCase):
             self.assert_refused(run("phone", *ACCOUNT, "--bind", local, "--sip-port", "5060"),
                                 f"{local}:5060", status=1)
             self.assert_refused(run("serve", "--listen", local), f"{local}:5060", status=1)
+        certificate, key = Certificates(self).issue("alice")
+        for flag, more in (("--listen-tcp", []), ("--listen-tls", [
+                "--tls-certificate", certificate, "--tls-key", key])):
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as taken:
+                local = address()
+                taken.bind((local, 5070))
+                taken.listen()
+                self.assert_refused(run("phone", *ACCOUNT, "--bind", local, flag, "5070", *more),
+                                    flag, f"{local}:5070", status=1)
+
+    def test_an_interface_that_is_not_there_is_named(self):
+        flags = ["phone", "--account", "sip:a@127.0.0.1", "--no-register"]
+        result = run(*flags, "--interface", "nope0", stdin="quit\n")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("there is no interface nope0", result.stderr)
+        result = run(*flags, "--interface", "lo", stdin="quit\n")
+        self.assertNotIn("there is no interface", result.stderr)
 
     def test_a_password_file_that_others_can_read_is_mentioned(self):
         file = self.folder / "password"

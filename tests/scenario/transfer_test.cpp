@@ -402,6 +402,20 @@ TEST(ReplacesScenario, ACallTakesThePlaceOfAnother) {
   EXPECT_EQ(world.peer.end_reason(), "BYE received");
 }
 
+TEST(ReplacesScenario, TheReplacedCallIsOverAtOnceThoughItsByeIsNotAnswered) {
+  Three world;
+  world.call_peer();
+  const CallId old = world.call_id();
+  world.peer.always("BYE", {.ignore = true});
+  world.carol.call("sip:alice@example.org", {{"Replaces", replaces_of(world)}});
+  world.run_for(seconds(1));
+  ASSERT_EQ(world.carol.state(), MockPeer::CallState::Confirmed);
+  ASSERT_TRUE(world.phone.ended(old));
+  EXPECT_NE(world.phone.ended(old)->reason.find("replaced by call"), std::string::npos);
+  EXPECT_EQ(world.phone.engines(), 1U) << "its audio has ended";
+  EXPECT_GE(world.sent_sip("BYE").size(), 1U);
+}
+
 TEST(ReplacesScenario, WhatCannotBeReplacedIsRefused) {
   Three world;
   world.call_peer();
