@@ -216,7 +216,7 @@ Result<std::string> Phone::do_ip_change(const std::string& argument) {
       options.shut_down_streams = StreamShutdown::All;
     } else {
       return fail(ErrorCode::InvalidArgument,
-                  fmt::format("takes restart and close, not {}", quoted(word)));
+                  fmt::format("takes restart and close, not {}", app::quoted(word)));
     }
   }
   const auto generation = agent_->handle_ip_change(options);

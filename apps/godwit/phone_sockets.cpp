@@ -8,12 +8,14 @@
 
 #include "phone.hpp"
 #include "phone_settings.hpp"
+#include "settings.hpp"
 
 namespace godwit::app {
 namespace {
 
 tl::unexpected<Error> must_be(const char* what, const std::string& given) {
-  return fail(ErrorCode::InvalidArgument, fmt::format("must be {}, not {}", what, quoted(given)));
+  return fail(ErrorCode::InvalidArgument,
+              fmt::format("must be {}, not {}", what, app::quoted(given)));
 }
 
 /// An address, else an interface's name.
@@ -38,7 +40,7 @@ Result<TransportChoice> transport_of(const std::string& text) {
   if (text == "tcp") return TransportChoice::Tcp;
   if (text == "tls") return TransportChoice::Tls;
   return fail(ErrorCode::InvalidArgument,
-              fmt::format("needs udp, tcp or tls, not {}", quoted(text)));
+              fmt::format("needs udp, tcp or tls, not {}", app::quoted(text)));
 }
 
 }  // namespace
