@@ -350,7 +350,8 @@ godwit_status godwit_update_network(godwit_agent* agent, const godwit_network* n
   }
   auto snapshot = snapshot_of(given);
   if (!snapshot) return status_of(snapshot);
-  return run(agent, &UserAgent::update_network, std::move(*snapshot));
+  agent->agent->update_network(std::move(*snapshot));
+  return GODWIT_OK;
 }
 
 godwit_status godwit_handle_ip_change(godwit_agent* agent, uint32_t* generation) {
