@@ -72,6 +72,7 @@ class SimulatedPhone {
   Result<void> record(CallId call, const std::string& file);
   Result<void> restart_listener(TransportChoice transport);
   Result<Generation> handle_ip_change(IpChangeOptions options = {});
+  Result<RequestId> refresh_call(CallId call, CallRefresh refresh = {});
   void shut_down();
   bool idle() const { return core_->idle(); }
 

@@ -37,9 +37,14 @@ std::string step_in_words(const IpChangeStep& step) {
     case StepKind::ContactUpdated: return "registered from the new address";
     case StepKind::CallRefreshed: return call() + "the other side knows the new address";
     case StepKind::CallAudible: return call() + "the other side is heard on the new way";
-    case StepKind::CallHungUp: return call() + "hung up, as told for changes";
+    case StepKind::CallHungUp:
+      return call() + (step.ok ? "hung up, as told for changes" : "ended by the change");
     case StepKind::CallSuspended: return call() + "waits for a network";
     case StepKind::CallResumed: return call() + "goes on";
+    case StepKind::SubscriptionMoved:
+      return fmt::format("subscription {}: moved to the new address", step.subscription.value());
+    case StepKind::PublicationMoved:
+      return fmt::format("publication {}: moved to the new address", step.publication.value());
   }
   return "?";
 }
@@ -215,6 +220,10 @@ struct Words {
     return fmt::format("flow {} of account {} {}{}", event.reg_id, event.account.value(),
                        event.alive ? "is up" : "failed",
                        event.reason.empty() ? "" : ": " + event.reason);
+  }
+  std::string operator()(const CallRefreshed& event) const {
+    return fmt::format("call {}: refresh {}{}", event.call.value(),
+                       event.ok ? "answered" : "failed", with_status(event.status, event.reason));
   }
 };
 

@@ -71,6 +71,7 @@ class Core {
   Result<void> hang_up(CallId call, ReasonHeader reason, TimePoint now);
   Result<Generation> handle_ip_change(const IpChangeOptions& options, TimePoint now);
   Result<void> restart_listener(TransportChoice transport, TimePoint now);
+  Result<RequestId> refresh_call(CallId call, const CallRefresh& refresh, TimePoint now);
   /// Ends all calls and registrations; `idle()` tells when nothing waits for an answer any more.
   void shut_down(TimePoint now);
   bool idle() const;

@@ -112,6 +112,9 @@ Result<Generation> Core::handle_ip_change(const IpChangeOptions& options, TimePo
 Result<void> Core::restart_listener(TransportChoice transport, TimePoint now) {
   return impl_->restart_listener(transport, now);
 }
+Result<RequestId> Core::refresh_call(CallId call, const CallRefresh& refresh, TimePoint now) {
+  return impl_->refresh_call(call, refresh, now);
+}
 void Core::shut_down(TimePoint now) { impl_->shut_down(now); }
 bool Core::idle() const { return impl_->idle(); }
 void Core::on_datagram(ListenerId listener, Endpoint remote, std::string bytes, TimePoint now) {

@@ -196,7 +196,10 @@ Account* Core::Impl::server_flow_of(const Call& call) {
 }
 
 void Core::Impl::lose_flow_of(Call& call, TimePoint now) {
-  if (call.state != CallState::Confirmed || call.ending || call.flow_lost_at) return;
+  const bool rings_here = !call.outgoing && call.session->state() == sip::SessionState::Incoming;
+  if ((call.state != CallState::Confirmed && !rings_here) || call.ending || call.flow_lost_at) {
+    return;
+  }
   const sip::Flow& flow = call.session->flow();
   // A peer of our own that can connect to us needs to be told nothing.
   const bool reachable =
@@ -212,19 +215,24 @@ void Core::Impl::lose_flow_of(Call& call, TimePoint now) {
 }
 
 void Core::Impl::restore_flow(Call& call, TimePoint now) {
-  if (call.state != CallState::Confirmed || call.substitute || call.move_pending) return;
+  const bool rings_here = !call.outgoing && call.session->state() == sip::SessionState::Incoming;
+  if ((call.state != CallState::Confirmed && !rings_here) || call.substitute || call.move_pending) {
+    return;
+  }
   const Account* flow = server_flow_of(call);
   // The server has to know the flow before the peer does.
   if (flow != nullptr && flow->wants_registration && !flow->alive) return;
   if (call.flow_told_at && now < *call.flow_told_at + kFlowRest) return;
   call.flow_lost_at.reset();
   call.flow_told_at = now;
-  call.wish.flow_lost = true;
+  call.wish.flow_lost = !rings_here;
+  call.tells_caller = rings_here;
   call.move_pending = true;
 }
 
 void Core::Impl::on_flow_lost_timer(Call& call, TimePoint now) {
   if (!call.flow_lost_at || call.ending || call.substitute) return;
+  if (call.state != CallState::Confirmed) return;
   Account* failed = server_flow_of(call);
   Account& other = best_flow(*accounts_.at(call.account));
   if (failed == nullptr || failed->alive || !other.alive || !other.path) return;

@@ -7,9 +7,11 @@
 // core_requests.cpp (requests outside dialogs), core_shaping.cpp (what applications add),
 // core_usages.cpp, core_messages.cpp, core_subscriptions.cpp and core_publications.cpp (what
 // accounts do besides), core_dtmf.cpp, core_media.cpp, core_recovery.cpp (a plan becomes SIP and
-// SDP), core_redirect.cpp and core_adoption.cpp (3xx; answers that a change cut off),
-// core_replaces.cpp (a new dialog for a call), core_late_answers.cpp, core_transfer.cpp,
-// core_trace.cpp; core_api.cpp is Core itself. Not included outside ua.
+// SDP), core_ip_change.cpp (what the application asks for or forbids of that),
+// core_call_refresh.cpp (in which request a call's peer is told), core_redirect.cpp and
+// core_adoption.cpp (3xx; answers that a change cut off), core_replaces.cpp (a new dialog for a
+// call), core_late_answers.cpp, core_transfer.cpp, core_trace.cpp; core_api.cpp is Core itself. Not
+// included outside ua.
 //
 // How it moves: every input changes state and marks what it touched; settle() then brings each
 // touched account and call forward as far as the state allows (advance()), which is idempotent.
@@ -90,6 +92,7 @@ class Core::Impl {
                               TimePoint now);
   Result<Generation> handle_ip_change(const IpChangeOptions& options, TimePoint now);
   Result<void> restart_listener(TransportChoice transport, TimePoint now);
+  Result<RequestId> refresh_call(CallId id, const CallRefresh& what, TimePoint now);
   void shut_down(TimePoint now);
   bool idle() const;
 
@@ -333,7 +336,7 @@ class Core::Impl {
   void recover_usage(const mobility::PlanRow& row, TimePoint now);
   Result<OtherUsage*> require_publication(PublicationId id);
   bool advance_publication(OtherUsage& usage, TimePoint now);
-  bool drain_publication(OtherUsage& usage);
+  bool drain_publication(OtherUsage& usage, TimePoint now);
 
   void end_usages_of(AccountId account, TimePoint now);
   bool has_usages(AccountId account) const;
@@ -433,7 +436,8 @@ class Core::Impl {
 
   // core_recovery.cpp
   void begin_recovery(const mobility::NetworkChange& change, TimePoint now);
-  std::vector<mobility::Use> collect_uses() const;
+  /// `asked`: by the change that is begun; nullptr: none was asked for.
+  std::vector<mobility::Use> collect_uses(const IpChangeOptions* asked = nullptr) const;
   bool was_refused(const mobility::PlanRow& row) const;
   void recover_registration(const mobility::PlanRow& row);
   void recover_call(const mobility::PlanRow& row, const mobility::NetworkChange& change,
@@ -454,6 +458,39 @@ class Core::Impl {
   bool is_moving() const;
   bool close_dead_listeners(TimePoint now);
   void close_unused_listeners();
+
+  // core_ip_change.cpp
+  /// The next change refreshes what these name, besides what was asked for before.
+  void ask(const IpChangeOptions& options);
+  /// A socket of ours is another one: everything says again where it is, at once.
+  void refresh_all(TimePoint now);
+  bool is_asked(const IpChangeOptions* asked, AccountId main, mobility::UseKind kind) const;
+  mobility::UsePolicy policy_of(const Account& account, mobility::UseKind kind,
+                                const IpChangeOptions* asked) const;
+  /// True: the policy wants the call ended, and that is under way.
+  bool hang_up_at_change(Call& call, const mobility::PlanRow& row, TimePoint now);
+  void hang_up_moved(Call& call, TimePoint now);
+  void end_on(Call& call, const mobility::Path& path, const std::string& why, TimePoint now);
+  /// Its flow is dead, but another path leads to the peer: it ends by a BYE from there.
+  bool end_from_new_path(Call& call, const std::string& why, TimePoint now);
+  void note_hung_up(const Call& call, const sip::Ended& ended, TimePoint now);
+  bool waits_for_application(const Account& account) const;
+  /// The step of a subscription or publication in the report.
+  void note_usage_answered(const OtherUsage& usage, bool ok, int status, const std::string& reason,
+                           TimePoint now);
+
+  // core_call_refresh.cpp
+  static RefreshShape shape_of(const Call& call, const IpChangePolicy& policy);
+  /// Our Contact towards the call's peer.
+  std::string told_contact(const Call& call, const sip::Flow& flow, bool refresh) const;
+  bool fall_back_to_invite(Call& call, const sip::RefreshFailed& failed,
+                           const RefreshWish& carried);
+  Result<void> prepare_by_hand(Call& call, const CallRefresh& what, TimePoint now);
+  void advance_by_hand(Call& call, TimePoint now);
+  void on_target_told(Call& call, const sip::RequestAnswered& answered, TimePoint now);
+  void finish_by_hand(Call& call, wire::Method method, int status, const std::string& reason,
+                      bool ok);
+  void keep_old_media(Call& call);
 
   // core_streams.cpp
   /// A flow along `path` to `hop`, if there is an open one; else one is being opened, and the
@@ -506,6 +543,8 @@ class Core::Impl {
   std::unordered_map<sip::DialogId, std::uint32_t> dialogs_;  // To session numbers.
   std::map<LocationId, std::variant<AccountId, CallId>> locations_;
   std::optional<Recovery> recovery_;
+  /// What the next change was asked to refresh, if any was.
+  std::optional<IpChangeOptions> asked_;
   std::set<AccountId> touched_accounts_;
   std::set<CallId> touched_calls_;
   std::vector<CallId> finished_calls_;
