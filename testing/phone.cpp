@@ -157,6 +157,9 @@ std::vector<Endpoint> SimulatedPhone::stream_listeners() const {
   for (const auto& [id, local] : stream_listeners_) all.push_back(local);
   return all;
 }
+Result<RequestId> SimulatedPhone::refresh_call(CallId call, CallRefresh refresh) {
+  return give([&](ua::Core& core, TimePoint now) { return core.refresh_call(call, refresh, now); });
+}
 Result<Generation> SimulatedPhone::handle_ip_change(IpChangeOptions options) {
   return give([&](ua::Core& core, TimePoint now) { return core.handle_ip_change(options, now); });
 }
@@ -751,6 +754,10 @@ std::string describe_event(const Event& event) {
           [&](const CallRedirected& e) {
             return "call " + std::to_string(e.call.value()) + " redirected with " +
                    std::to_string(e.status);
+          },
+          [&](const CallRefreshed& e) {
+            return "call " + std::to_string(e.call.value()) + " refresh " +
+                   (e.ok ? "answered " : "failed ") + std::to_string(e.status) + " " + e.reason;
           },
       },
       event);

@@ -76,6 +76,7 @@ class SimulatedPhone {
   Result<void> close_listener(TransportChoice transport, const IpAddress& local);
   Result<void> modify_account(AccountId account, AccountConfig config, ModifyAccount how = {});
   Result<Generation> handle_ip_change(IpChangeOptions options = {});
+  Result<RequestId> refresh_call(CallId call, CallRefresh refresh = {});
   void shut_down();
   bool idle() const { return core_->idle(); }
 

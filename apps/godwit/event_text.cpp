@@ -37,10 +37,15 @@ std::string step_in_words(const IpChangeStep& step) {
     case StepKind::ContactUpdated: return "registered from the new address";
     case StepKind::CallRefreshed: return call() + "the other side knows the new address";
     case StepKind::CallAudible: return call() + "the other side is heard on the new way";
-    case StepKind::CallHungUp: return call() + "hung up, as told for changes";
+    case StepKind::CallHungUp:
+      return call() + (step.ok ? "hung up, as told for changes" : "ended by the change");
     case StepKind::CallSuspended: return call() + "waits for a network";
     case StepKind::CallResumed: return call() + "goes on";
     case StepKind::StreamShutDown: return "connection closed: " + step.detail;
+    case StepKind::SubscriptionMoved:
+      return fmt::format("subscription {}: moved to the new address", step.subscription.value());
+    case StepKind::PublicationMoved:
+      return fmt::format("publication {}: moved to the new address", step.publication.value());
   }
   return "?";
 }
@@ -221,6 +226,10 @@ struct Words {
     return fmt::format("{} {} {}{}", event.open ? "listening on" : "not listening on",
                        snake_case(to_string(event.transport)), event.local.to_string(),
                        event.reason.empty() ? "" : ": " + event.reason);
+  }
+  std::string operator()(const CallRefreshed& event) const {
+    return fmt::format("call {}: refresh {}{}", event.call.value(),
+                       event.ok ? "answered" : "failed", with_status(event.status, event.reason));
   }
 };
 

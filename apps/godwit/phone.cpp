@@ -108,6 +108,9 @@ const std::vector<Phone::Command>& Phone::commands() {
       {"publish", "open|closed [NOTE]", "tell others whether you can be reached",
        &Phone::do_publish},
       {"unpublish", "", "take back what was published", &Phone::do_unpublish},
+      {"refresh", "[WORD...]",
+       "tell the other side where we are: update, no-offer, no-contact, no-media",
+       &Phone::do_refresh},
       {"ip-change", "[restart] [close]",
        "renew registration and calls as if the address had changed; restart: the listeners too, "
        "close: all connections too",

@@ -100,6 +100,7 @@ class Phone {
   Result<std::string> do_ip_change(const std::string& argument);
   Result<std::string> do_listen(const std::string& argument);
   Result<std::string> do_unlisten(const std::string& argument);
+  Result<std::string> do_refresh(const std::string& argument);
   Result<std::string> do_status(const std::string& argument);
   Result<std::string> do_wait(const std::string& argument);
   Result<std::string> do_help(const std::string& argument);

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Commands of `godwit phone` beyond registration and calls (Phone's do_* members).
+#include <fmt/core.h>
+
+#include <sstream>
+
 #include "phone.hpp"
 #include "settings.hpp"
 
@@ -56,6 +60,29 @@ Result<std::string> Phone::do_message(const std::string& argument) {
   content.body = argument.substr(argument.find_first_not_of(' ', space));
   return begun("request",
                agent_->send_message(account_, argument.substr(0, space), std::move(content)));
+}
+
+Result<std::string> Phone::do_refresh(const std::string& argument) {
+  CallRefresh refresh;
+  std::istringstream words(argument);
+  for (std::string word; words >> word;) {
+    if (word == "update") {
+      refresh.method = RefreshMethod::Update;
+    } else if (word == "no-offer") {
+      refresh.offer = refresh.media = false;
+    } else if (word == "no-contact") {
+      refresh.contact = false;
+    } else if (word == "no-media") {
+      refresh.media = false;
+    } else {
+      return fail(
+          ErrorCode::InvalidArgument,
+          fmt::format("takes update, no-offer, no-contact and no-media, not {}", quoted(word)));
+    }
+  }
+  const auto call = pick({});
+  if (!call) return tl::unexpected(call.error());
+  return begun("request", agent_->refresh_call(*call, refresh));
 }
 
 Result<std::string> Phone::do_options(const std::string& argument) {

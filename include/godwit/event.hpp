@@ -138,6 +138,16 @@ struct IpChangeCompleted {
   IpChangeReport report;
 };
 
+/// What became of refresh_call().
+struct CallRefreshed {
+  RequestId request;
+  CallId call;
+  RefreshMethod method = RefreshMethod::Reinvite;  ///< That was answered in the end.
+  int status = 0;  ///< Of the answer: 408 a timeout, 503 a dead path, 487 the call has ended.
+  std::string reason;
+  bool ok = false;
+};
+
 /// A condition a person should know of that ends nothing, e.g. a port that could not be opened.
 struct Warning {
   std::string text;
@@ -157,7 +167,7 @@ using Event =
                  IpChangeCompleted, Warning, MessageResult, MessageReceived, OptionsResult,
                  DtmfResult, DtmfReceived, SubscriptionChanged, Notified, MessagesWaiting,
                  PresenceChanged, RemoteCallsChanged, PublicationChanged, TransferProgress,
-                 TransferRequested, CallRedirected, FlowChanged, ListenerChanged>;
+                 TransferRequested, CallRedirected, FlowChanged, ListenerChanged, CallRefreshed>;
 
 /// One JSON object with an "event" member; what `godwit phone --events json` prints per line.
 std::string to_json(const Event& event, TimePoint at);

@@ -7,7 +7,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
+#include <vector>
 
+#include "godwit/strong_id.hpp"
 #include "godwit/time.hpp"
 
 namespace godwit {
@@ -38,18 +41,59 @@ struct RegisterRetry {
   Duration max = std::chrono::seconds(16);   ///< `first` to an hour.
 };
 
+/// The request that tells a peer our new place.
+enum class RefreshMethod : std::uint8_t {
+  Reinvite,
+  /// UPDATE (RFC 3311) where the peer's Allow names it; re-INVITE instead where it does not, and
+  /// once an UPDATE was refused with 4xx or 5xx or not answered for 4 s.
+  Update,
+};
+const char* to_string(RefreshMethod method);
+
+/// What becomes of a call that is not answered yet when its path is lost.
+enum class UnconfirmedCalls : std::uint8_t {
+  Recover,  ///< Ours: called anew from the new address. The peer's: it goes on ringing.
+  HangUp,   ///< Ours: CANCEL; the peer's: 480.
+  /// Nothing is sent for it. The peer's can still be answered, from the new address; ours ends two
+  /// seconds later by itself, for its responses go to where we were.
+  Leave,
+};
+
 /// What one account does when the address changes. Later versions add knobs; defaults stay.
 struct IpChangePolicy {
   bool update_contact = true;  ///< REGISTER again from the new path.
-  bool refresh_calls = true;   ///< Target refresh with a new offer for each affected call.
-  bool hang_up_calls = false;  ///< End affected calls instead of moving them.
+  /// Target refresh for each affected call. Off: nothing is sent to its peer; once its path is lost
+  /// audio goes out from the new address all the same, which a peer that latches follows, and so do
+  /// later requests, e.g. BYE.
+  bool refresh_calls = true;
+  /// End calls instead of moving them, with BYE and a Reason, from the new address: those whose
+  /// path is lost, and with handle_ip_change() all.
+  bool hang_up_calls = false;
   /// How long a call may stay without any network, or without an answer, before it is given up.
+  /// 1 s to 1 h.
   Duration recovery_deadline = std::chrono::seconds(64);
   /// At each change that the account takes part in.
   StreamShutdown shut_down_streams = StreamShutdown::Dead;
   /// With SIP Outbound the registrar replaces by itself, and nothing is taken out.
   ContactMethod contact_method = ContactMethod::Replace;
   RegisterRetry register_retry;
+
+  // How calls are moved.
+  /// Off: the account's registration, calls and subscriptions stay as they are until the
+  /// application says what to do: handle_ip_change(), refresh_call(), register_account().
+  bool automatic = true;
+  RefreshMethod refresh_method = RefreshMethod::Reinvite;
+  /// Off: in-dialog requests keep the Contact that the peer knows. For those whose Contact is a
+  /// name that follows the address, or who are reached through a proxy that rewrites it.
+  bool refresh_contact = true;
+  /// Off: RTP keeps its sockets, and the offer their address, as long as that carries anything;
+  /// when it is gone there are new ones, and the MediaMoved step says why.
+  bool refresh_media = true;
+  /// Off: the refresh moves the target alone, by an UPDATE without an offer; to a peer without
+  /// UPDATE a re-INVITE asks for its offer. RTP keeps its sockets as above.
+  bool refresh_offer = true;
+  UnconfirmedCalls unconfirmed_outgoing = UnconfirmedCalls::Recover;
+  UnconfirmedCalls unconfirmed_incoming = UnconfirmedCalls::Recover;
 };
 
 /// What handle_ip_change() shall do beyond what the snapshots say.
@@ -68,6 +112,24 @@ struct IpChangeOptions {
   std::uint32_t restart_attempts = 5;
   /// At this change, beyond what the accounts' IpChangePolicy says.
   StreamShutdown shut_down_streams = StreamShutdown::Dead;
+
+  // What is refreshed; the rest only moves if it has lost its path and its policy is automatic.
+  bool registrations = true;  ///< And subscriptions and publications.
+  bool calls = true;
+  std::vector<AccountId> accounts = {};  ///< Only these; empty: all.
+};
+
+/// One target refresh by hand: UserAgent::refresh_call().
+struct CallRefresh {
+  RefreshMethod method = RefreshMethod::Reinvite;
+  /// Off: moves the target alone. An UPDATE without an offer may be sent while an offer is open.
+  bool offer = true;
+  bool contact = true;  ///< Off: the Contact that the peer knows stays.
+  /// New RTP sockets on the path that the network has now. Off: the present ones stay, which is
+  /// refused once their address is gone. Needs `offer`.
+  bool media = true;
+  std::string target =
+      {};  ///< A SIP URI that takes the place of the peer's Contact; empty: as it is.
 };
 
 }  // namespace godwit

@@ -39,10 +39,12 @@ enum class StepKind : std::uint8_t {
   ContactUpdated,  ///< REGISTER answered.
   CallRefreshed,   ///< Target refresh answered.
   CallAudible,     ///< First RTP packet received on the new path.
-  CallHungUp,
+  CallHungUp,      ///< `ok`: as its policy says, and the peer knows; else it was lost.
   CallSuspended,
   CallResumed,
-  StreamShutDown,  ///< A TCP or TLS connection was closed; `detail` has its two ends, and why.
+  StreamShutDown,     ///< A TCP or TLS connection was closed; `detail` has its two ends, and why.
+  SubscriptionMoved,  ///< SUBSCRIBE answered.
+  PublicationMoved,   ///< PUBLISH answered.
 };
 const char* to_string(StepKind kind);
 
@@ -56,6 +58,8 @@ struct IpChangeStep {
   int status = 0;            ///< SIP status code, 0 where none.
   std::string detail;        ///< Why it failed, or what was chosen; empty when plain.
   std::uint32_t reg_id = 0;  ///< ContactUpdated: by which of the account's flows; 0 elsewhere.
+  SubscriptionId subscription = {};  ///< 0 where it does not apply.
+  PublicationId publication = {};    ///< 0 where it does not apply.
 };
 
 /// What one call went through.

@@ -24,6 +24,8 @@ class StrongId {
 
 using AccountId = StrongId<struct AccountIdTag>;
 using CallId = StrongId<struct CallIdTag>;
+using SubscriptionId = StrongId<struct SubscriptionIdTag>;
+using PublicationId = StrongId<struct PublicationIdTag>;
 /// Number of an IP change. Whatever is in flight for an older generation is superseded.
 using Generation = StrongId<struct GenerationTag>;
 

@@ -97,9 +97,6 @@ struct TransferRequested {
   bool replaces_a_call = false;  ///< The new call takes the place of one that they have already.
 };
 
-using SubscriptionId = StrongId<struct SubscriptionIdTag>;
-using PublicationId = StrongId<struct PublicationIdTag>;
-
 /// What to be notified of (RFC 6665).
 struct SubscribeRequest {
   std::string target;                  ///< A SIP URI or a user name; empty: the account itself.

@@ -136,7 +136,10 @@ class UserAgent {
 
   /// Acts as if the address had changed: looks at the network anew, registers and refreshes the
   /// calls as IpChangePolicy says. The Generation names the change in its events. Where
-  /// `watch_network` is on, it is normally not needed.
+  /// `watch_network` is on, it is normally not needed. May be called anywhere and however often:
+  /// within a second of a change that was asked for, further calls are joined into one change at
+  /// its end. WrongState before the network is known and after shutdown(), NotFound for an unknown
+  /// account, InvalidArgument where nothing is left to do.
   Result<Generation> handle_ip_change(IpChangeOptions options = {});
   /// Closes the listeners of one transport (not Auto) and opens them anew: a stuck UDP socket, a
   /// TLS listener with a new certificate. Connections and calls stay. NotFound: there are none.
@@ -156,8 +159,17 @@ class UserAgent {
   Result<void> modify_account(AccountId account, AccountConfig config, ModifyAccount how = {});
   /// What was dropped and refused so far.
   Result<Counters> counters() const;
-  /// For systems without a built-in monitor: the network as it is now.
-  void update_network(NetworkSnapshot snapshot);
+  /// For systems without a built-in monitor: the network as it is now; one without interfaces says
+  /// that there is none. InvalidArgument for what cannot be (a route over an interface that is not
+  /// there, an address of two interfaces, …), which changes nothing; WrongState where
+  /// `watch_network` is on.
+  Result<void> update_network(NetworkSnapshot snapshot);
+  /// A target refresh of an established call, by hand, from the path that the network has now;
+  /// CallRefreshed tells the answer. For accounts that are not `automatic`, or whose application
+  /// wants a step of its own. With an offer it waits until the peer's and our own exchanges are
+  /// over. Busy: one is under way. WrongState: not established, no network, or what is wanted
+  /// cannot be (no UPDATE while an offer is open; the RTP socket's address is gone).
+  Result<RequestId> refresh_call(CallId call, CallRefresh refresh = {});
 
  private:
   class Impl;

@@ -44,6 +44,14 @@ const char* to_string(SocketPurpose purpose) {
   return "?";
 }
 
+const char* to_string(RefreshMethod method) {
+  switch (method) {
+    case RefreshMethod::Reinvite: return "Reinvite";
+    case RefreshMethod::Update: return "Update";
+  }
+  return "?";
+}
+
 const char* to_string(MptcpMode mode) {
   switch (mode) {
     case MptcpMode::Auto: return "Auto";

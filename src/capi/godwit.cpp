@@ -125,8 +125,8 @@ Result<NetworkInterface> interface_of(const godwit_interface& given) {
     const godwit_address& one = given.addresses[i];
     const auto parsed = IpAddress::parse(text(one.address));
     if (!parsed) {
-      return fail(ErrorCode::InvalidArgument, "interface " + interface.name + ": '" +
-                                                  text(one.address) + "' is no IP address");
+      return fail(ErrorCode::InvalidArgument,
+                  "interface " + interface.name + ": '" + text(one.address) + "' is no IP address");
     }
     InterfaceAddress address;
     address.address = *parsed;
@@ -233,8 +233,7 @@ godwit_status godwit_next_event(godwit_agent* agent, uint32_t timeout_ms, char* 
   if (agent == nullptr || (buffer == nullptr && capacity != 0)) {
     return refuse(GODWIT_INVALID_ARGUMENT, "there is no agent, or no buffer");
   }
-  const auto taken =
-      agent->events.take(std::chrono::milliseconds(timeout_ms), buffer, capacity);
+  const auto taken = agent->events.take(std::chrono::milliseconds(timeout_ms), buffer, capacity);
   if (!taken) return refuse(GODWIT_TIMEOUT, "no event came in time");
   if (length != nullptr) *length = taken->needed;
   if (taken->fits) return GODWIT_OK;
@@ -242,8 +241,7 @@ godwit_status godwit_next_event(godwit_agent* agent, uint32_t timeout_ms, char* 
                 "the event needs a buffer of " + std::to_string(taken->needed) + " bytes");
 }
 
-godwit_status godwit_account_add(godwit_agent* agent, const godwit_account* account,
-                                 uint32_t* id) {
+godwit_status godwit_account_add(godwit_agent* agent, const godwit_account* account, uint32_t* id) {
   godwit_account given;
   if (agent == nullptr || !take(account, default_account, &given)) {
     return refuse(GODWIT_INVALID_ARGUMENT,
@@ -350,8 +348,7 @@ godwit_status godwit_update_network(godwit_agent* agent, const godwit_network* n
   }
   auto snapshot = snapshot_of(given);
   if (!snapshot) return status_of(snapshot);
-  agent->agent->update_network(std::move(*snapshot));
-  return GODWIT_OK;
+  return run(agent, &UserAgent::update_network, std::move(*snapshot));
 }
 
 godwit_status godwit_handle_ip_change(godwit_agent* agent, uint32_t* generation) {

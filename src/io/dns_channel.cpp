@@ -294,9 +294,8 @@ std::shared_ptr<DnsChannel::Impl> DnsChannel::link_channel() {
   if (link_) link_->close();
   open_index_ = link_index_;
   link_servers_ = std::move(servers);
-  link_ =
-      link_servers_.empty() ? nullptr
-                              : std::make_shared<Impl>(loop_, link_servers_, check_, link_name_);
+  link_ = link_servers_.empty() ? nullptr
+                                : std::make_shared<Impl>(loop_, link_servers_, check_, link_name_);
   return link_;
 }
 

@@ -37,8 +37,8 @@ class DnsChannel {
   /// The same for the servers of a link, behind which the system's are asked: once each.
   static constexpr int kLinkTimeoutMs = 1000;
 
-  /// `servers`: asked instead of the system's (resolv.conf). `check`: asked about each socket before
-  /// it is used; empty: none. `link_folder`: where the servers of links are found
+  /// `servers`: asked instead of the system's (resolv.conf). `check`: asked about each socket
+  /// before it is used; empty: none. `link_folder`: where the servers of links are found
   /// (io/link_dns.hpp). `loop` must outlive the channel. Everything here on the loop's thread.
   DnsChannel(EventLoop& loop, std::vector<Endpoint> servers, SocketCheck check = {},
              std::string link_folder = "/run/systemd");

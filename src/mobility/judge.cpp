@@ -42,29 +42,29 @@ void Judge::on_snapshot(NetworkSnapshot snapshot, const std::vector<Use>& uses, 
   if (!has_snapshot_) {
     has_snapshot_ = true;
     base_ = current_;
-    if (forced_at_) {
-      Delta delta;
-      delta.add(ChangeCause::Forced);
-      emit(std::move(delta), *std::exchange(forced_at_, std::nullopt), now);
-    }
+    if (forced_at_) emit(Delta{}, now, now);
     // Uses that were waiting for a first look at the network are judged below.
   }
   judge(uses, now);
 }
 
-Generation Judge::force(TimePoint now) {
-  if (!has_snapshot_) {
-    // The number is given out once, however often this is called before the first snapshot.
-    if (!forced_at_) {
-      forced_at_ = now;
-      reserved_ = Generation(generation_.value() + 1);
-    }
-    return reserved_;
+std::optional<TimePoint> Judge::forced_due() const {
+  if (!forced_at_ || !has_snapshot_) return std::nullopt;
+  return last_force_ ? *last_force_ + kForceSpacing : *forced_at_;
+}
+
+Generation Judge::force(TimePoint now, bool urgent) {
+  if (!forced_at_) {
+    forced_at_ = now;
+    if (!reserved_) reserved_ = Generation(generation_.value() + 1);
   }
-  Delta delta = compute_delta(base_, current_);
-  delta.add(ChangeCause::Forced);
-  emit(std::move(delta), pending_since_.value_or(now), now);
-  return generation_;
+  const Generation promised = reserved_;
+  if (const auto due = forced_due(); due && (urgent || *due <= now)) emit_forced(now);
+  return promised;
+}
+
+void Judge::emit_forced(TimePoint now) {
+  emit(compute_delta(base_, current_), pending_since_.value_or(*forced_at_), now);
 }
 
 void Judge::on_resumed(TimePoint now) {
@@ -74,9 +74,13 @@ void Judge::on_resumed(TimePoint now) {
   emit(std::move(delta), pending_since_.value_or(now), now);
 }
 
-std::optional<TimePoint> Judge::next_timeout() const { return due_; }
+std::optional<TimePoint> Judge::next_timeout() const {
+  const auto forced = forced_due();
+  return due_ && forced ? std::min(due_, forced) : due_ ? due_ : forced;
+}
 
 void Judge::on_timeout(const std::vector<Use>& uses, TimePoint now) {
+  if (const auto due = forced_due(); due && *due <= now) emit_forced(now);
   if (due_ && *due_ <= now) judge(uses, now);
 }
 
@@ -85,7 +89,7 @@ std::optional<NetworkChange> Judge::poll() { return std::exchange(out_, std::nul
 void Judge::judge(const std::vector<Use>& uses, TimePoint now) {
   Delta delta = compute_delta(base_, current_);
   const RecoveryPlan plan = mobility::plan(current_, delta, uses, policy_);
-  if (delta.empty() && plan.empty()) {
+  if (delta.empty() && !plan.acts()) {
     settle();  // Nothing happened, or all of it was taken back in time.
     return;
   }
@@ -122,6 +126,11 @@ void Judge::judge(const std::vector<Use>& uses, TimePoint now) {
 }
 
 void Judge::emit(Delta delta, TimePoint detected_at, TimePoint now) {
+  if (forced_at_) {
+    delta.add(ChangeCause::Forced);
+    detected_at = std::min(detected_at, *std::exchange(forced_at_, std::nullopt));
+    last_force_ = now;
+  }
   if (out_) {
     // Not taken yet: the two are one change. Its causes stay true, its number is superseded.
     take_causes(delta, out_->delta);

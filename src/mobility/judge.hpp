@@ -34,6 +34,10 @@ constexpr Duration kSettle = std::chrono::milliseconds(10);
 constexpr std::size_t kMaxChangesInWindow = 4;
 constexpr Duration kFlapWindow = std::chrono::seconds(10);
 
+/// Between two changes that force() has asked for: further ones are joined into one at its end. An
+/// application calls once for each callback of its system, and those come in bursts.
+constexpr Duration kForceSpacing = std::chrono::seconds(1);
+
 /// A change to act on: plan(change.snapshot, change.delta, uses, policy), then carry it out.
 struct NetworkChange {
   Generation generation;
@@ -49,10 +53,11 @@ class Judge {
   /// The first one is what later ones are compared with; uses before it are suspended ones.
   void on_snapshot(NetworkSnapshot snapshot, const std::vector<Use>& uses, TimePoint now);
 
-  /// handle_ip_change(): acts at once, on the latest snapshot, whatever it shows and however often
-  /// this is called. Returns the generation that poll() will hand out; before the first snapshot
-  /// that is kept until it comes.
-  Generation force(TimePoint now);
+  /// handle_ip_change(): acts on the latest snapshot, whatever it shows: at once, but within
+  /// kForceSpacing of the last time joined into one change at its end, or into one that comes
+  /// sooner by itself. Returns the generation that poll() will hand out; before the first snapshot
+  /// that is kept until it comes. `urgent`: at once in any case, for what cannot wait.
+  Generation force(TimePoint now, bool urgent = false);
 
   /// The machine slept, or was stopped, long enough for bindings and peers to forget us. Give the
   /// re-read snapshot first.
@@ -73,7 +78,9 @@ class Judge {
 
  private:
   void judge(const std::vector<Use>& uses, TimePoint now);
+  std::optional<TimePoint> forced_due() const;
   void emit(Delta delta, TimePoint detected_at, TimePoint now);
+  void emit_forced(TimePoint now);
   void settle();
 
   PathPolicy policy_;
@@ -82,8 +89,9 @@ class Judge {
   NetworkSnapshot current_;                 // The last one given.
   std::optional<TimePoint> pending_since_;  // base_ and current_ differ since then.
   std::optional<TimePoint> due_;            // … and are to be judged again at this time.
-  std::optional<TimePoint> forced_at_;      // force() before the first snapshot …
+  std::optional<TimePoint> forced_at_;      // force() before the first snapshot, or too soon …
   Generation reserved_;                     // … and the number it was promised.
+  std::optional<TimePoint> last_force_;     // When it was last acted on.
   std::deque<TimePoint> recent_;            // The last kMaxChangesInWindow changes' times.
   Generation generation_;
   std::optional<NetworkChange> out_;

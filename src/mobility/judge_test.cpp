@@ -309,19 +309,55 @@ TEST_F(JudgeTest, the_end_of_a_temporary_address_matters_to_who_is_on_it) {
   EXPECT_EQ(log, "1@0 AddressLost -> break");
 }
 
-TEST_F(JudgeTest, forced_acts_at_once_and_always) {
+TEST_F(JudgeTest, forced_acts_at_once_and_then_once_a_second) {
   see(both());
-  for (int i = 1; i <= 10; ++i) {
-    EXPECT_EQ(judge.force(now), Generation(static_cast<std::uint32_t>(i)));
+  EXPECT_EQ(judge.force(now), Generation(1));
+  recover();
+  for (int i = 0; i < 1'000; ++i) EXPECT_EQ(judge.force(now), Generation(2));
+  recover();
+  pass(milliseconds(400));
+  EXPECT_EQ(judge.force(now), Generation(2));
+  pass(seconds(30));
+  EXPECT_EQ(log, "1@0 Forced -> refresh; 2@1000 since 0 Forced -> refresh");
+  EXPECT_EQ(judge.force(now), Generation(3));
+  recover();
+  EXPECT_EQ(judge.generation(), Generation(3));
+}
+
+TEST_F(JudgeTest, forced_too_soon_is_joined_with_what_comes_by_itself) {
+  see(both());
+  judge.force(now);
+  recover();
+  pass(milliseconds(100));
+  EXPECT_EQ(judge.force(now), Generation(2));
+  see(wwan());
+  pass(seconds(30));
+  EXPECT_EQ(log, "1@0 Forced -> refresh; 2@100 AddressLost DefaultRouteMoved Forced -> break");
+}
+
+TEST_F(JudgeTest, forced_urgently_acts_at_once) {
+  see(both());
+  judge.force(now);
+  recover();
+  pass(milliseconds(100));
+  judge.force(now);
+  EXPECT_EQ(judge.force(now, true), Generation(2));
+  recover();
+  pass(seconds(30));
+  EXPECT_EQ(log, "1@0 Forced -> refresh; 2@100 Forced -> refresh");
+}
+
+TEST_F(JudgeTest, forced_ones_count_as_changes) {
+  see(both());
+  for (int i = 0; i < 4; ++i) {
+    judge.force(now);
     recover();
+    pass(seconds(1));
   }
-  EXPECT_EQ(log.substr(0, 40), "1@0 Forced -> refresh; 2@0 Forced -> ref");
-  EXPECT_EQ(judge.generation(), Generation(10));
-  // They count as changes: what comes by itself now waits.
   log.clear();
   see(wwan());
   pass(seconds(30));
-  EXPECT_EQ(log, "11@10000 since 0 AddressLost DefaultRouteMoved -> break");
+  EXPECT_EQ(log, "5@10000 since 4000 AddressLost DefaultRouteMoved -> break");
 }
 
 TEST_F(JudgeTest, forced_takes_what_was_waiting_with_it) {

@@ -30,8 +30,9 @@ class Planner {
         policy_(policy) {}
 
   std::optional<PlanRow> row(const Use& use) {
+    const bool waits = use.policy.only_when_lost;
     const Verdict signalling =
-        judge(use.path, use.remote.address, use.suspended, chooser(use.policy.paths));
+        judge(use, use.path, use.remote.address, waits, chooser(use.policy.paths));
     PlanRow out;
     out.use = use.id;
     out.kind = use.kind;
@@ -44,8 +45,8 @@ class Planner {
       // A stream on hold or not yet answered has no address of its own: it will go where SIP goes.
       const IpAddress& own = leg.remote.address;
       const bool known = own.family() != Family::None && !own.is_unspecified();
-      const Verdict media =
-          judge(leg.path, known ? own : use.remote.address, use.suspended, chooser(leg.paths));
+      const Verdict media = judge(use, leg.path, known ? own : use.remote.address,
+                                  waits || use.policy.keep_media, chooser(leg.paths));
       out.media.push_back(LegMove{leg.path, media.to, media.mode});
       if (media.mode > out.mode) {
         out.mode = media.mode;
@@ -66,10 +67,12 @@ class Planner {
     return *entry->second;
   }
 
-  Verdict judge(const Path& path, const IpAddress& remote, bool suspended, PathChooser& chooser) {
+  /// `waits`: until the path carries nothing any more.
+  Verdict judge(const Use& use, const Path& path, const IpAddress& remote, bool waits,
+                PathChooser& chooser) {
     if (remote.family() == Family::None) return Verdict{path, Mode::Leave, ChangeCause::Forced};
     const std::optional<Path>& best = chooser.best(remote);
-    if (suspended) {
+    if (use.suspended) {
       if (!best) return Verdict{std::nullopt, Mode::Suspend, why_none(path, remote)};
       return Verdict{best, Mode::Resume, why_returned()};
     }
@@ -80,10 +83,13 @@ class Planner {
     if (is_on_new_network(path)) {
       return Verdict{best ? best : path, Mode::Break, ChangeCause::SameAddressNewNetwork};
     }
+    if (waits) return Verdict{path, Mode::Leave, ChangeCause::Forced};
     if (!chooser.is_good(path, remote)) {
       return Verdict{best, Mode::MakeBeforeBreak, why_moved(remote)};
     }
-    if (delta_.has(ChangeCause::Forced)) return Verdict{path, Mode::Refresh, ChangeCause::Forced};
+    if (delta_.has(ChangeCause::Forced) && use.policy.asked) {
+      return Verdict{path, Mode::Refresh, ChangeCause::Forced};
+    }
     if (delta_.has(ChangeCause::Resumed)) return Verdict{path, Mode::Refresh, ChangeCause::Resumed};
     return Verdict{path, Mode::Leave, ChangeCause::Forced};
   }
@@ -221,6 +227,11 @@ const PlanRow* RecoveryPlan::find(UseId use) const {
   const auto found =
       std::find_if(rows.begin(), rows.end(), [&](const PlanRow& row) { return row.use == use; });
   return found == rows.end() ? nullptr : &*found;
+}
+
+bool RecoveryPlan::acts() const {
+  return std::any_of(rows.begin(), rows.end(),
+                     [](const PlanRow& row) { return row.mode != Mode::Leave; });
 }
 
 bool RecoveryPlan::has_replacement() const {

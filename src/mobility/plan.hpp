@@ -38,6 +38,12 @@ struct UsePolicy {
   /// False: the owner does not want this use moved; when affected, its row says Leave.
   bool movable = true;
   std::optional<PathPolicy> paths = {};  ///< Of its signalling; absent: the user agent's.
+  /// It moves once its path carries nothing any more, and not for a better one or to be refreshed.
+  bool only_when_lost = false;
+  /// The same of its media alone.
+  bool keep_media = false;
+  /// Whether ChangeCause::Forced is meant for it.
+  bool asked = true;
 };
 
 /// A stream of media, which may take another path than the signalling does.
@@ -104,6 +110,8 @@ struct RecoveryPlan {
   const PlanRow* find(UseId use) const;
   /// True if a row moves its use to a path, now or later: anything but Suspend and Leave.
   bool has_replacement() const;
+  /// True if a row does anything at all.
+  bool acts() const;
 };
 
 /// What each use has to do in `after`. Uses that are well where they are have no row. The causes

@@ -9,7 +9,10 @@ namespace {
 void write(JsonWriter& json, const IpChangeStep& step) {
   json.begin_object().member("kind", snake_case(to_string(step.kind)));
   if (step.account) json.member("account", step.account.value());
+  if (step.reg_id != 0) json.member("reg_id", step.reg_id);
   if (step.call) json.member("call", step.call.value());
+  if (step.subscription) json.member("subscription", step.subscription.value());
+  if (step.publication) json.member("publication", step.publication.value());
   json.member("started_ms", step.started);
   if (step.ended) json.member("ended_ms", *step.ended);
   json.member("ok", step.ok);
@@ -59,6 +62,8 @@ const char* to_string(StepKind kind) {
     case StepKind::CallSuspended: return "CallSuspended";
     case StepKind::CallResumed: return "CallResumed";
     case StepKind::StreamShutDown: return "StreamShutDown";
+    case StepKind::SubscriptionMoved: return "SubscriptionMoved";
+    case StepKind::PublicationMoved: return "PublicationMoved";
   }
   return "?";
 }

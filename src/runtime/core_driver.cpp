@@ -9,6 +9,7 @@
 
 #include "godwit/trace.hpp"
 #include "io/thread.hpp"
+#include "mobility/snapshot_rules.hpp"
 #include "runtime/signals.hpp"
 #include "runtime/socket_hook.hpp"
 #include "ua/config_check.hpp"
@@ -109,15 +110,15 @@ CoreDriver::CoreDriver(UserAgentConfig config, EventHandler on_event, LogHandler
 
 CoreDriver::~CoreDriver() = default;
 
-void CoreDriver::update_network(NetworkSnapshot snapshot) {
-  loop_.post([this, snapshot = std::move(snapshot)]() mutable {
-    if (network_) {
-      log_.warn(kComponent,
-                "a network snapshot of the application is ignored: watch_network is on");
-      return;
+Result<void> CoreDriver::update_network(NetworkSnapshot snapshot) {
+  return run([&](ua::Core&, TimePoint now) -> Result<void> {
+    if (watches_network_) {
+      return fail(ErrorCode::WrongState, "the network is watched here: watch_network is on");
     }
+    if (auto sound = mobility::validate_snapshot(snapshot); !sound) return sound;
     network_.reset();  // From now on the application knows better than the one look at the start.
-    give([&](TimePoint now) { give_network(std::move(snapshot), now); });
+    give_network(std::move(snapshot), now);
+    return {};
   });
 }
 

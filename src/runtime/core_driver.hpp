@@ -68,7 +68,7 @@ class CoreDriver {
     return answer.get();
   }
 
-  void update_network(NetworkSnapshot snapshot);
+  Result<void> update_network(NetworkSnapshot snapshot);
   /// Ends everything in the core, and waits until nothing is outstanding or `limit` has passed.
   void shut_down(Duration limit);
   /// Ends everything without waiting for answers, and the threads. Not from an event handler.

@@ -114,6 +114,8 @@ struct Members {
     if (event.step.account) json.member("account", event.step.account.value());
     if (event.step.reg_id > 1) json.member("reg_id", event.step.reg_id);
     if (event.step.call) json.member("call", event.step.call.value());
+    if (event.step.subscription) json.member("subscription", event.step.subscription.value());
+    if (event.step.publication) json.member("publication", event.step.publication.value());
     json.member("started_ms", event.step.started);
     if (event.step.ended) json.member("ended_ms", *event.step.ended);
     json.member("ok", event.step.ok);
@@ -242,6 +244,13 @@ struct Members {
     name("transport", event.transport);
     json.member("local", event.local.to_string()).member("open", event.open);
     if (!event.reason.empty()) json.member("reason", event.reason);
+  }
+  void operator()(const CallRefreshed& event) {
+    begin("call_refreshed");
+    json.member("request", event.request.value()).member("call", event.call.value());
+    name("method", event.method);
+    status(event.status, event.reason);
+    json.member("ok", event.ok);
   }
 };
 

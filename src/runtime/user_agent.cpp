@@ -210,8 +210,13 @@ Result<Counters> UserAgent::counters() const {
   return impl_->run([](ua::Core& core, TimePoint) { return Result<Counters>(core.counters()); });
 }
 
-void UserAgent::update_network(NetworkSnapshot snapshot) {
-  impl_->update_network(std::move(snapshot));
+Result<void> UserAgent::update_network(NetworkSnapshot snapshot) {
+  return impl_->update_network(std::move(snapshot));
+}
+
+Result<RequestId> UserAgent::refresh_call(CallId call, CallRefresh refresh) {
+  return impl_->run(
+      [&](ua::Core& core, TimePoint now) { return core.refresh_call(call, refresh, now); });
 }
 
 }  // namespace godwit

@@ -162,6 +162,12 @@ class InviteSession {
   /// with kMaxOwnRequests unanswered, WrongState without a confirmed dialog.
   Result<void> send_request(OwnRequest request, TimePoint now);
 
+  /// An UPDATE without an offer, beside whatever is pending: the peer's requests go to our Contact
+  /// of now from then on. RequestAnswered follows, as for `send_request`, whose limits hold.
+  Result<void> tell_target(std::uint32_t token, TimePoint now);
+  /// From now on requests go to this URI, as if the peer had given it as its Contact.
+  Result<void> set_target(const std::string& uri);
+
   /// WrongState if an own refresh is pending, if an offer is wanted while an exchange is open
   /// (RFC 3264 §4, RFC 3311 §5.1), or a re-INVITE while the peer's is unanswered.
   Result<void> refresh(RefreshRequest request, TimePoint now);

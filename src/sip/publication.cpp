@@ -46,8 +46,10 @@ void Publication::schedule(TimePoint at) {
 
 void Publication::tell(PublicationState state, int status, std::string reason) {
   state_ = state;
+  const bool answers = state != PublicationState::Publishing && std::exchange(moved_, false) &&
+                       state != PublicationState::Suspended;
   events_.push_back({state, status, std::move(reason),
-                     state == PublicationState::Published ? granted_ : seconds(0)});
+                     state == PublicationState::Published ? granted_ : seconds(0), answers});
 }
 
 std::optional<PublicationStatus> Publication::poll_event() {
@@ -72,6 +74,7 @@ void Publication::move(const Flow& flow, const TransactionTimers& timers, TimePo
   flow_ = flow;
   timers_ = timers;
   failures_ = 0;
+  moved_ = true;
   send(now);
 }
 
@@ -154,7 +157,10 @@ void Publication::take_outcome(TimePoint now) {
     Duration wait = whole / 100 * static_cast<int>(context_.random.between(50, 90));
     if (whole - wait < kRefreshMargin) wait = std::max<Duration>(whole - kRefreshMargin, whole / 2);
     schedule(now + std::max<Duration>(wait, seconds(1)));
-    if (first || sent_body_) tell(PublicationState::Published, status, outcome->reason);
+    const bool quiet = !first && !sent_body_;
+    if (quiet && !moved_) return;
+    tell(PublicationState::Published, status, outcome->reason);
+    events_.back().unchanged = quiet;
     return;
   }
   if (status == 412 && !etag_.empty()) {

@@ -32,6 +32,8 @@ struct PublicationStatus {
   int status = 0;  ///< Of the answer behind it; 0 none.
   std::string reason;
   std::chrono::seconds expires{0};  ///< As granted; 0 unless Published.
+  bool answers_move = false;        ///< The first answer since `move`.
+  bool unchanged = false;           ///< Told for that alone.
 };
 
 class Publication {
@@ -88,8 +90,9 @@ class Publication {
   std::chrono::seconds asked_expires_;
   std::chrono::seconds granted_{0};
   int interval_raises_ = 0;
-  int failures_ = 0;  ///< In a row, since the last 2xx.
-  TimerId timer_;     ///< The next refresh, or the next try.
+  bool moved_ = false;  ///< And not answered since.
+  int failures_ = 0;    ///< In a row, since the last 2xx.
+  TimerId timer_;       ///< The next refresh, or the next try.
 };
 
 }  // namespace godwit::sip

@@ -163,6 +163,15 @@ void Registration::reconfigure(RegistrationConfig config) {
   config_ = std::move(config);
 }
 
+const char* to_string(RegisterForm form) {
+  switch (form) {
+    case RegisterForm::Plain: return "REGISTER";
+    case RegisterForm::BothContacts: return "REGISTER with both Contacts";
+    case RegisterForm::Unregister: return "un-REGISTER";
+  }
+  return "?";
+}
+
 Result<void> Registration::start(const Flow& flow, const std::string& contact, TimePoint now) {
   return move(RegistrationMove{flow, contact, {}, generation_, true}, now);
 }
@@ -310,6 +319,9 @@ Result<ClientTransactionId> Registration::send(seconds expires, DigestAttempt& a
     draft.headers.emplace_back(HeaderId::UserAgent, config_.user_agent);
   draft.contact.wanted = true;
   draft.ask_keep = config_.ask_keep && !grant_.outbound;
+  form_ = expires.count() == 0                         ? RegisterForm::Unregister
+          : stale_contacts_.empty() || grant_.outbound ? RegisterForm::Plain
+                                                       : RegisterForm::BothContacts;
   // With outbound in use the registrar replaces by instance and reg-id (RFC 5626 §6).
   std::string contact = contact_value(contact_, expires);
   if (!grant_.outbound) {

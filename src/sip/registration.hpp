@@ -100,6 +100,14 @@ struct RegistrationMove {
   RetrySchedule retry = {};  ///< Until the registrar has accepted it.
 };
 
+/// What a REGISTER says of Contacts.
+enum class RegisterForm : std::uint8_t {
+  Plain,         ///< Our Contact.
+  BothContacts,  ///< The same, and an older one taken out (`expires=0`).
+  Unregister,    ///< Our Contact taken out.
+};
+const char* to_string(RegisterForm form);
+
 /// What became of it, told at each change of state and after each final answer that matters.
 struct RegistrationStatus {
   RegistrationState state = RegistrationState::Unregistered;
@@ -179,6 +187,8 @@ class Registration {
   const RegistrationConfig& config() const { return config_; }
   /// Empty unless bound.
   const RegistrationGrant& grant() const { return grant_; }
+  /// Of the last REGISTER that was sent.
+  RegisterForm last_form() const { return form_; }
 
   /// Fraction of the granted time after which the binding is refreshed: uniform between these, so
   /// that accounts registered together drift apart, and late enough to cost little.
@@ -266,6 +276,7 @@ class Registration {
   std::uint32_t cseq_;
   std::optional<Flow> flow_;
   std::string contact_;
+  RegisterForm form_ = RegisterForm::Plain;
   std::vector<std::string> stale_contacts_;  ///< Perhaps still bound; to be taken out.
   ContactQuestion ask_for_contact_;
   RetrySchedule retry_;  ///< What is left of it.

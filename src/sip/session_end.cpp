@@ -87,6 +87,7 @@ void InviteSession::on_terminating_response(const ResponseArrived& event, TimePo
   auto& ending = std::get<Terminating>(state_);
   if (status < 200) return;
   if (event.transaction == ending.invite) {
+    ending.outcome.answer = status;
     if (status >= 300) return finish(ending.outcome, "INVITE cancelled", now);
     // The 2xx and our CANCEL have crossed (RFC 3261 §9.1): the call exists, and is ended by BYE.
     std::string preview;
@@ -102,6 +103,7 @@ void InviteSession::on_terminating_response(const ResponseArrived& event, TimePo
   if ((status == 401 || status == 407) && has_new_credentials(event, ending.attempt))
     return send_bye(ending.outcome, now, ending.attempt);
   // RFC 3261 §15.1.1: whatever the answer, 481 and 408 included, the session is over.
+  ending.outcome.answer = status;
   finish(ending.outcome, "BYE answered", now);
 }
 

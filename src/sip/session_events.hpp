@@ -168,6 +168,7 @@ struct Ended {
   EndedBy by = EndedBy::Local;
   /// RFC 3326: of the peer's BYE or CANCEL.
   std::optional<ReasonHeader> cause = std::nullopt;
+  int answer = 0;  ///< To our BYE, or of the INVITE that we have cancelled; 0: none came.
 };
 
 using SessionEvent =

@@ -21,11 +21,34 @@ Result<void> InviteSession::send_request(OwnRequest request, TimePoint now) {
   return send_own(std::move(local), now);
 }
 
+Result<void> InviteSession::tell_target(std::uint32_t token, TimePoint now) {
+  OwnRequest update;
+  update.token = token;
+  update.method = wire::Method::Update;
+  // RFC 3311 §5.1: without an offer it may be sent while one is open.
+  return send_request(std::move(update), now);
+}
+
+Result<void> InviteSession::set_target(const std::string& uri) {
+  if (!dialog_ || is_over()) return fail(ErrorCode::WrongState, "there is no dialog");
+  dialog_->remote_target = uri;
+  target_may_have_moved(true);
+  return {};
+}
+
 Result<void> InviteSession::send_own(LocalRequest local, TimePoint now) {
-  wire::RequestDraft draft = dialog_->make_request(local.request.method);
+  const bool update = local.request.method == wire::Method::Update;
+  wire::RequestDraft draft = update ? draft_refresh({.method = wire::Method::Update,
+                                                     .offer = std::nullopt,
+                                                     .flow = flow_,
+                                                     .contact = contact_,
+                                                     .timers = timers_,
+                                                     .generation = {}})
+                                    : dialog_->make_request(local.request.method);
+  if (update) dialog_->local_contact = contact_;  // As good as told.
   local.cseq = dialog_->local_cseq;
   for (const wire::DraftHeader& header : local.request.headers) draft.headers.push_back(header);
-  if (!config_.user_agent.empty())
+  if (!config_.user_agent.empty() && !update)
     draft.headers.emplace_back(wire::HeaderId::UserAgent, config_.user_agent);
   draft.content_type = local.request.content_type;
   draft.body = local.request.body;
@@ -75,9 +98,13 @@ bool InviteSession::on_own_response(const ResponseArrived& event, TimePoint now)
     emit(std::move(failed));
     return true;
   }
+  const bool update = local->request.method == wire::Method::Update;
   // RFC 3261 §12.2.1.2: a 2xx to a target refresh request, as REFER is one, brings the new target.
-  if (status < 300 && dialog_ && local->request.method == wire::Method::Refer)
+  if (status < 300 && dialog_ && (update || local->request.method == wire::Method::Refer))
     target_may_have_moved(dialog_->refresh_target(response));
+  // RFC 4028 §10: it refreshes the session, too.
+  if (status < 300 && update && !is_over())
+    start_session_timer(granted_timer(response, config_.timer, asked_interval_), now);
   RequestAnswered answered;
   answered.status = status;
   answered.reason = std::string(response.reason());

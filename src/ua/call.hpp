@@ -51,13 +51,31 @@ struct RefreshWish {
   bool recovery = false;
   bool flow_lost = false;  ///< The address stays; the flow or what a NAT made of it does not.
   bool timer = false;      ///< The session timer asks for it (RFC 4028).
-  bool any() const { return hold_changed || recovery || flow_lost || timer; }
+  bool by_hand = false;    ///< The application does; see Call::by_hand.
+  bool any() const { return hold_changed || recovery || flow_lost || timer || by_hand; }
   void add(const RefreshWish& other) {
     hold_changed = hold_changed || other.hold_changed;
     recovery = recovery || other.recovery;
     flow_lost = flow_lost || other.flow_lost;
     timer = timer || other.timer;
+    by_hand = by_hand || other.by_hand;
   }
+};
+
+/// What the next refresh is.
+struct RefreshShape {
+  wire::Method method = wire::Method::Invite;  ///< Or Update.
+  bool offer = true;
+  bool contact = true;  ///< Off: the one that the peer knows.
+};
+
+/// A refresh that the application has asked for.
+struct ByHandRefresh {
+  RequestId request;
+  CallRefresh what;
+  /// An UPDATE without an offer, which goes beside whatever is pending …
+  bool alone = false;
+  bool sent = false;  ///< … and has left.
 };
 
 /// Digits of one command, on their way one by one.
@@ -237,10 +255,14 @@ struct Call {
   bool substitute_tried = false;  ///< In this generation.
   bool refresh_given_up = false;  ///< Only the substitute can save the call.
   bool update_refused = false;    ///< By a peer that listed it in Allow; re-INVITE does as well.
-  TimerId holds;                  ///< Until then a missing ACK or session refresh ends nothing.
+  std::optional<ByHandRefresh> by_hand;
+  RefreshShape shape;                      ///< Of the refresh in flight.
+  std::optional<std::string> end_on_path;  ///< To be ended, with that reason, once it has moved.
+  TimerId holds;  ///< Until then a missing ACK or session refresh ends nothing.
   /// The flow of its signalling was lost then; it is told to the peer once there is another one.
   std::optional<TimePoint> flow_lost_at;
   std::optional<TimePoint> flow_told_at;  ///< When that was last done.
+  bool tells_caller = false;  ///< Ringing here: the caller is told as soon as it has moved.
 
   /// `contact` without the user's name, if that is to be hidden.
   std::string hidden(std::string contact) const;

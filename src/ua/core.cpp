@@ -470,7 +470,7 @@ void Core::Impl::replace_broken_listeners(TimePoint now) {
     any = true;
   }
   // A new socket on the same path: everything says again where it is.
-  if (any && judge_.has_snapshot()) judge_.force(now);
+  if (any && judge_.has_snapshot()) refresh_all(now);
 }
 
 void Core::Impl::on_network(NetworkSnapshot snapshot, TimePoint now) {

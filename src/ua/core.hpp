@@ -76,6 +76,7 @@ class Core {
   Result<void> close_listener(TransportChoice transport, const IpAddress& local, TimePoint now);
   Result<void> modify_account(AccountId account, AccountConfig config, ModifyAccount how,
                               TimePoint now);
+  Result<RequestId> refresh_call(CallId call, const CallRefresh& refresh, TimePoint now);
   /// Ends all calls and registrations; `idle()` tells when nothing waits for an answer any more.
   void shut_down(TimePoint now);
   bool idle() const;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ua/core_impl.hpp"
+#include "ua/ip_change_rules.hpp"
 
 namespace godwit::ua {
 
@@ -14,6 +15,9 @@ Result<AccountId> Core::Impl::add_account(AccountConfig config, TimePoint now) {
                 "there are " + std::to_string(accounts_.size()) + " accounts already");
   }
   if (const auto ok = check_pins(config); !ok) return tl::unexpected<Error>(ok.error());
+  if (auto fine = check_policy(config.ip_change); !fine) {
+    return tl::unexpected<Error>(fine.error());
+  }
   const AccountId id{last_account_ + 1};
   auto account = Account::make(id, std::move(config), config_.user_agent, instance_id_, context(),
                                owner(OwnerKind::Registration, id.value()));
@@ -68,6 +72,11 @@ Result<void> Core::Impl::register_account(AccountId id, TimePoint now) {
     if (flow->needless) continue;
     flow->wants_registration = true;
     touch(flow->id);
+    if (waits_for_application(*flow)) {
+      flow->path.reset();  // Another one is chosen now.
+      flow->move_pending = flow->registration->state() != RegistrationState::Unregistered;
+      continue;
+    }
     if (flow->registration->state() == RegistrationState::Unregistered ||
         !flow->registration->flow()) {
       continue;
@@ -167,7 +176,7 @@ void Core::Impl::advance(Account& account, TimePoint now) {
   }
   if (shutting_down_ || account.removed) return;
   place_account(account, now);
-  if (!account.server || !account.path) return;
+  if (!account.server || !account.path || waits_for_application(account)) return;
   prefer_better_server(account, now);
   open_listeners(*account.path);
   if (!account.wants_registration) return;
@@ -251,6 +260,7 @@ void Core::Impl::drain(Account& account, TimePoint now) {
   while (auto status = account.registration->poll_event()) {
     if (status->state == RegistrationState::Registered) account.reconnects = 0;
     registration_told = true;
+    const sip::RegisterForm form = account.registration->last_form();
     keep_mapping(account, *status, now);
     if (status->state == RegistrationState::Suspended) continue;  // Told in place_account.
     const bool registered = status->state == RegistrationState::Registered;
@@ -278,7 +288,9 @@ void Core::Impl::drain(Account& account, TimePoint now) {
                               status->state == RegistrationState::Failed;
     if (!recovery_ || !final_answer || status->generation != recovery_->generation()) continue;
     const bool ok = status->state == RegistrationState::Registered;
-    progress(recovery_->registration_answered(account.id, ok, status->status, status->reason, now));
+    const std::string request = sip::to_string(form);
+    progress(recovery_->registration_answered(account.id, ok, status->status,
+                                              ok ? request : request + ": " + status->reason, now));
     // A call whose refresh was refused for want of a registration tries once more now.
     for (const auto& [id, call] : calls_) {
       if (call->account == account.main) touch(id);

@@ -124,6 +124,9 @@ Result<void> Core::modify_account(AccountId account, AccountConfig config, Modif
                                   TimePoint now) {
   return impl_->modify_account(account, std::move(config), how, now);
 }
+Result<RequestId> Core::refresh_call(CallId call, const CallRefresh& refresh, TimePoint now) {
+  return impl_->refresh_call(call, refresh, now);
+}
 void Core::shut_down(TimePoint now) { impl_->shut_down(now); }
 bool Core::idle() const { return impl_->idle(); }
 void Core::on_datagram(ListenerId listener, Endpoint remote, std::string bytes, TimePoint now) {

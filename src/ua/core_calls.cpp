@@ -14,6 +14,10 @@ namespace {
 /// forged datagram must not make a phone that answers by itself send for the 32 s until its BYE.
 constexpr Duration kUnprovenAudio = std::chrono::seconds(1);
 
+/// RFC 3311 §5.2 has an UPDATE answered promptly. Of one that tells our place three retransmissions
+/// are lost by then, or it is ignored, and a re-INVITE may still save the call.
+constexpr Duration kUpdateWait = std::chrono::seconds(4);
+
 }  // namespace
 
 Call& Core::Impl::make_call(AccountId account, bool outgoing, CallOptions options) {
@@ -165,7 +169,7 @@ Result<void> Core::Impl::hang_up(CallId id, TimePoint now, std::optional<ReasonH
     if (auto ok = check_reason(*reason); !ok) return ok;
     (*call)->reason_to_give = std::move(reason);
   }
-  end_call(**call, "hung up here", now);
+  if (!end_from_new_path(**call, "hung up here", now)) end_call(**call, "hung up here", now);
   settle(now);
   return {};
 }
@@ -262,6 +266,7 @@ void Core::Impl::finish_call(Call& call, int status, const std::string& reason) 
 
 void Core::Impl::tell_end(Call& call, int status, const std::string& reason) {
   forget_location(call.location);
+  finish_by_hand(call, wire::Method::Invite, 487, "the call has ended", false);
   set_state(call, CallState::Ended, status, reason);
   for (const DtmfRow& row : std::exchange(call.dtmf, {})) {
     emit(DtmfResult{row.request, call.id, 0, "the call has ended", false});
@@ -283,6 +288,11 @@ void Core::Impl::advance(Call& call, TimePoint now) {
   } else {
     if (call.flow_lost_at) restore_flow(call, now);
     if (call.move_pending) move_session(call, now);
+    if (call.end_on_path && !call.move_pending) {
+      hang_up_moved(call, now);
+      return drain(call, now);
+    }
+    if (call.by_hand) advance_by_hand(call, now);
     if (call.progress_wanted) send_progress(call, now);
     if (call.answering) answer_incoming(call, now);
     if (call.wish.any()) refresh_if_wanted(call, now);
@@ -467,24 +477,22 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
   if (call.reroute) return;  // Another way is being looked up.
   const MediaPath* path = call.next_media ? &*call.next_media : &*call.media;
   if (!path->rtp) return;  // PathOpened or PathFailed brings us back here.
-  // RFC 4028 §7.4 recommends UPDATE, without an offer, for what only the session timer wants.
-  const bool only_timer =
-      call.wish.timer && !call.wish.hold_changed && !call.wish.recovery && !call.wish.flow_lost;
-  const sip::Dialog* dialog = call.session->dialog();
-  const bool bare_update = only_timer && !early && !call.update_refused && dialog != nullptr &&
-                           dialog->peer_allows(wire::Method::Update);
-  const wire::Method method = early || bare_update ? wire::Method::Update : wire::Method::Invite;
-  if (!call.session->can_refresh(method, !bare_update)) return;
+  const RefreshShape shape = shape_of(call, accounts_.at(call.account)->config.ip_change);
+  if (!call.session->can_refresh(shape.method, shape.offer)) return;
   const Account& account = way_of(call);
   sip::RefreshRequest refresh;
-  refresh.method = method;
+  refresh.method = shape.method;
   refresh.flow = call.session->flow();
-  refresh.contact = dialog_contact_for(call, refresh.flow);
+  refresh.contact = told_contact(call, refresh.flow, shape.contact);
   if (call.wish.recovery) refresh.timers = account.recovery_timers();
   if (const auto limit = patience(call, refresh.flow.remote, now)) refresh.timers.timeout = limit;
+  const bool tells_place = call.wish.recovery || call.wish.by_hand;
+  if (shape.method == wire::Method::Update && !early && tells_place) {
+    refresh.timers.timeout = std::min(refresh.timers.timeout.value_or(kUpdateWait), kUpdateWait);
+  }
   refresh.generation = call.generation;
-  if (!bare_update) {
-    const bool changes = call.wish.recovery || call.wish.hold_changed;
+  if (shape.offer) {
+    const bool changes = call.wish.recovery || call.wish.hold_changed || call.wish.by_hand;
     const auto said = call.sent;
     call.open_offer = call.next_offer(config_.media, *path);
     // RFC 3264 §8: what is said again without a change keeps its version.
@@ -502,6 +510,7 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
     return;
   }
   call.refresh_in_flight = true;
+  call.shape = shape;
   call.in_flight = std::exchange(call.wish, {});
   if (recovery_ && call.in_flight.recovery) recovery_->refresh_sent(call.id, now);
   watch_refresh_by_token(call, now);

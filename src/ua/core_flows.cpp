@@ -197,8 +197,9 @@ Account* Core::Impl::server_flow_of(const Call& call) {
 }
 
 void Core::Impl::lose_flow_of(Call& call, TimePoint now) {
-  if ((call.state != CallState::Confirmed && !can_update_early(call)) || call.ending ||
-      call.flow_lost_at) {
+  const bool rings_here = !call.outgoing && call.session->state() == sip::SessionState::Incoming;
+  if ((call.state != CallState::Confirmed && !rings_here && !can_update_early(call)) ||
+      call.ending || call.flow_lost_at) {
     return;
   }
   const sip::Flow& flow = call.session->flow();
@@ -216,6 +217,7 @@ void Core::Impl::lose_flow_of(Call& call, TimePoint now) {
 }
 
 void Core::Impl::restore_flow(Call& call, TimePoint now) {
+  const bool rings_here = !call.outgoing && call.session->state() == sip::SessionState::Incoming;
   if (call.substitute || call.move_pending) return;
   const Account* flow = server_flow_of(call);
   // The server has to know the flow before the peer does.
@@ -223,12 +225,14 @@ void Core::Impl::restore_flow(Call& call, TimePoint now) {
   if (call.flow_told_at && now < *call.flow_told_at + kFlowRest) return;
   call.flow_lost_at.reset();
   call.flow_told_at = now;
-  call.wish.flow_lost = true;
+  call.wish.flow_lost = !rings_here;
+  call.tells_caller = rings_here;
   call.move_pending = true;
 }
 
 void Core::Impl::on_flow_lost_timer(Call& call, TimePoint now) {
   if (!call.flow_lost_at || call.ending || call.substitute) return;
+  if (call.state != CallState::Confirmed) return;
   Account* failed = server_flow_of(call);
   Account& other = best_flow(*accounts_.at(call.account));
   if (failed == nullptr || failed->alive || !other.alive || !other.path) return;

@@ -8,11 +8,13 @@
 // core_requests.cpp (requests outside dialogs), core_shaping.cpp (what applications add),
 // core_usages.cpp, core_messages.cpp, core_subscriptions.cpp and core_publications.cpp (what
 // accounts do besides), core_dtmf.cpp, core_media.cpp, core_recovery.cpp (a plan becomes SIP and
-// SDP), core_redirect.cpp and core_adoption.cpp (3xx; answers that a change cut off),
-// core_replaces.cpp (a new dialog for a call), core_late_answers.cpp, core_transfer.cpp,
-// core_trace.cpp, core_pins.cpp (which paths an account may use), core_listeners.cpp (listeners
-// restarted and opened by hand, connections shut down), core_modify.cpp (an account configured
-// anew); core_api.cpp is Core itself. Not included outside ua.
+// SDP), core_ip_change.cpp (what the application asks for or forbids of that),
+// core_call_refresh.cpp (in which request a call's peer is told), core_redirect.cpp and
+// core_adoption.cpp (3xx; answers that a change cut off), core_replaces.cpp (a new dialog for a
+// call), core_late_answers.cpp, core_transfer.cpp, core_trace.cpp, core_pins.cpp (which paths an
+// account may use), core_listeners.cpp (listeners restarted and opened by hand, connections shut
+// down), core_modify.cpp (an account configured anew), core_race.cpp; core_api.cpp is Core itself.
+// Not included outside ua.
 //
 // How it moves: every input changes state and marks what it touched; settle() then brings each
 // touched account and call forward as far as the state allows (advance()), which is idempotent.
@@ -98,6 +100,7 @@ class Core::Impl {
   Result<void> open_listener(TransportChoice transport, const IpAddress& local, std::uint16_t port,
                              TimePoint now);
   Result<void> close_listener(TransportChoice transport, const IpAddress& local, TimePoint now);
+  Result<RequestId> refresh_call(CallId id, const CallRefresh& what, TimePoint now);
   void shut_down(TimePoint now);
   bool idle() const;
 
@@ -356,7 +359,7 @@ class Core::Impl {
   void recover_usage(const mobility::PlanRow& row, TimePoint now);
   Result<OtherUsage*> require_publication(PublicationId id);
   bool advance_publication(OtherUsage& usage, TimePoint now);
-  bool drain_publication(OtherUsage& usage);
+  bool drain_publication(OtherUsage& usage, TimePoint now);
 
   void end_usages_of(AccountId account, TimePoint now);
   bool has_usages(AccountId account) const;
@@ -458,7 +461,8 @@ class Core::Impl {
 
   // core_recovery.cpp
   void begin_recovery(const mobility::NetworkChange& change, TimePoint now);
-  std::vector<mobility::Use> collect_uses() const;
+  /// `asked`: by the change that is begun; nullptr: none was asked for.
+  std::vector<mobility::Use> collect_uses(const IpChangeOptions* asked = nullptr) const;
   bool was_refused(const mobility::PlanRow& row) const;
   void recover_registration(const mobility::PlanRow& row);
   void recover_call(const mobility::PlanRow& row, const mobility::NetworkChange& change,
@@ -479,6 +483,39 @@ class Core::Impl {
   bool is_moving() const;
   bool close_dead_listeners(TimePoint now);
   void close_unused_listeners();
+
+  // core_ip_change.cpp
+  /// The next change refreshes what these name, besides what was asked for before.
+  void ask(const IpChangeOptions& options);
+  /// A socket of ours is another one: everything says again where it is, at once.
+  void refresh_all(TimePoint now);
+  bool is_asked(const IpChangeOptions* asked, AccountId main, mobility::UseKind kind) const;
+  mobility::UsePolicy policy_of(const Account& account, mobility::UseKind kind,
+                                const IpChangeOptions* asked) const;
+  /// True: the policy wants the call ended, and that is under way.
+  bool hang_up_at_change(Call& call, const mobility::PlanRow& row, TimePoint now);
+  void hang_up_moved(Call& call, TimePoint now);
+  void end_on(Call& call, const mobility::Path& path, const std::string& why, TimePoint now);
+  /// Its flow is dead, but another path leads to the peer: it ends by a BYE from there.
+  bool end_from_new_path(Call& call, const std::string& why, TimePoint now);
+  void note_hung_up(const Call& call, const sip::Ended& ended, TimePoint now);
+  bool waits_for_application(const Account& account) const;
+  /// The step of a subscription or publication in the report.
+  void note_usage_answered(const OtherUsage& usage, bool ok, int status, const std::string& reason,
+                           TimePoint now);
+
+  // core_call_refresh.cpp
+  static RefreshShape shape_of(const Call& call, const IpChangePolicy& policy);
+  /// Our Contact towards the call's peer.
+  std::string told_contact(const Call& call, const sip::Flow& flow, bool refresh) const;
+  bool fall_back_to_invite(Call& call, const sip::RefreshFailed& failed,
+                           const RefreshWish& carried);
+  Result<void> prepare_by_hand(Call& call, const CallRefresh& what, TimePoint now);
+  void advance_by_hand(Call& call, TimePoint now);
+  void on_target_told(Call& call, const sip::RequestAnswered& answered, TimePoint now);
+  void finish_by_hand(Call& call, wire::Method method, int status, const std::string& reason,
+                      bool ok);
+  void keep_old_media(Call& call);
 
   // core_streams.cpp
   /// A flow along `path` to `hop`, if there is an open one; else one is being opened, and the
@@ -526,7 +563,6 @@ class Core::Impl {
   void reconfigure(Account& account, Account& fresh, ModifyAccount how);
 
   // core_listeners.cpp
-  static Result<void> check_options(const IpChangeOptions& options);
   void begin_restart(const IpChangeOptions& options);
   /// Goes on to the next listener when the one that is restarted is there again, or is not needed
   /// any more.
@@ -544,7 +580,8 @@ class Core::Impl {
   // core_race.cpp
   /// Over streams, from `first` on; nullopt: there is only one place.
   std::optional<Race> make_race(const std::vector<sip::Target>& targets, const Hop& first,
-                                const mobility::Path& path, TimePoint now) const;
+                                const mobility::Path& path, const mobility::PathPolicy& policy,
+                                TimePoint now) const;
   /// Starts what is due. Returns the one that has won, valid until the race is changed.
   const Race::Runner* run(Race& race, TimePoint now);
   void watch_race(Race& race, const Timer& timer);
@@ -582,6 +619,8 @@ class Core::Impl {
   std::unordered_map<sip::DialogId, std::uint32_t> dialogs_;  // To session numbers.
   std::map<LocationId, std::variant<AccountId, CallId>> locations_;
   std::optional<Recovery> recovery_;
+  /// What the next change was asked to refresh, if any was.
+  std::optional<IpChangeOptions> asked_;
   std::set<AccountId> touched_accounts_;
   std::set<CallId> touched_calls_;
   std::vector<CallId> finished_calls_;
@@ -607,7 +646,6 @@ class Core::Impl {
   std::optional<TimerId> late_timer_;
   std::string instance_id_;  ///< RFC 5626 §4.1; of all accounts.
   /// Asked for with handle_ip_change(), until the recovery begins.
-  std::optional<IpChangeOptions> change_options_;
   IpChangeOptions restart_options_;
   std::deque<ListenerId> to_restart_;  ///< Each once: no more than there are listeners.
   std::optional<ListenerId> restarting_;

@@ -11,10 +11,6 @@
 namespace godwit::ua {
 namespace {
 
-constexpr std::uint32_t kMaxRestartAttempts = 20;
-constexpr Duration kMinRestartDelay = std::chrono::milliseconds(1);
-constexpr Duration kMaxRestartDelay = std::chrono::seconds(1);
-
 Result<sip::Transport> transport_of(TransportChoice choice) {
   switch (choice) {
     case TransportChoice::Auto: break;
@@ -35,22 +31,6 @@ TransportChoice choice_of(sip::Transport transport) {
 }
 
 }  // namespace
-
-Result<void> Core::Impl::check_options(const IpChangeOptions& options) {
-  if (options.restart_listeners && !options.force) {
-    return fail(ErrorCode::InvalidArgument, "restart_listeners: only together with force");
-  }
-  if (options.restart_delay < kMinRestartDelay || options.restart_delay > kMaxRestartDelay) {
-    return fail(ErrorCode::InvalidArgument, "restart_delay: 1 ms to 1 s");
-  }
-  if (options.restart_attempts > kMaxRestartAttempts) {
-    return fail(ErrorCode::InvalidArgument, "restart_attempts: 0 to 20");
-  }
-  if (options.shut_down_streams != StreamShutdown::Dead && !options.force) {
-    return fail(ErrorCode::InvalidArgument, "shut_down_streams: only together with force");
-  }
-  return {};
-}
 
 void Core::Impl::begin_restart(const IpChangeOptions& options) {
   restart_options_ = options;

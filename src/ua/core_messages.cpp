@@ -163,12 +163,12 @@ void Core::Impl::on_own_request_answered(Call& call, const sip::RequestAnswered&
     case wire::Method::Info: on_dtmf_info_answered(call, answered, now); break;
     case wire::Method::Refer: on_refer_answered(call, answered, now); break;
     case wire::Method::Notify: on_notify_answered(call, answered, now); break;
+    case wire::Method::Update: on_target_told(call, answered, now); break;
     case wire::Method::Invite:
     case wire::Method::Ack:
     case wire::Method::Bye:
     case wire::Method::Cancel:
     case wire::Method::Register:
-    case wire::Method::Update:
     case wire::Method::Prack:
     case wire::Method::Subscribe:
     case wire::Method::Publish:

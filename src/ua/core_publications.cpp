@@ -85,7 +85,7 @@ Result<void> Core::Impl::unpublish(PublicationId id, TimePoint now) {
 }
 
 bool Core::Impl::advance_publication(OtherUsage& usage, TimePoint now) {
-  bool busy = drain_publication(usage);
+  bool busy = drain_publication(usage, now);
   if (usage.finished || !usage.move_pending || usage.suspended) return busy;
   const auto flow = place_usage(usage, now);
   if (!flow) {
@@ -94,17 +94,23 @@ bool Core::Impl::advance_publication(OtherUsage& usage, TimePoint now) {
   }
   usage.move_pending = false;
   const Account& account = *accounts_.at(usage.account);
+  if (recovery_) recovery_->usage_sent(usage.number, now);
   usage.publication->move(*flow, usage.moved ? account.recovery_timers() : sip::TransactionTimers{},
                           now);
   usage.moved = true;
-  drain_publication(usage);
+  drain_publication(usage, now);
   return true;
 }
 
-bool Core::Impl::drain_publication(OtherUsage& usage) {
+bool Core::Impl::drain_publication(OtherUsage& usage, TimePoint now) {
   bool busy = false;
   while (auto status = usage.publication->poll_event()) {
     busy = true;
+    if (status->answers_move) {
+      note_usage_answered(usage, status->state == PublicationState::Published, status->status,
+                          status->reason, now);
+    }
+    if (status->unchanged) continue;
     emit(PublicationChanged{PublicationId{usage.number}, usage.account, status->state,
                             status->status, status->reason, status->expires});
     if (status->state == PublicationState::Ended) usage.finished = true;

@@ -51,7 +51,8 @@ void alternate(std::vector<Race::Runner>& runners) {
 }  // namespace
 
 std::optional<Race> Core::Impl::make_race(const std::vector<sip::Target>& targets, const Hop& first,
-                                          const mobility::Path& path, TimePoint now) const {
+                                          const mobility::Path& path,
+                                          const mobility::PathPolicy& policy, TimePoint now) const {
   if (!is_stream(first.transport)) return std::nullopt;
   std::vector<Race::Runner> runners;
   for (const sip::Target& target : targets) {
@@ -67,8 +68,7 @@ std::optional<Race> Core::Impl::make_race(const std::vector<sip::Target>& target
         same_place(target, runners.front().target) || locator_.is_down(target, now)) {
       continue;
     }
-    const auto way =
-        mobility::choose_path(judge_.current(), target.endpoint.address, path_policy());
+    const auto way = mobility::choose_path(judge_.current(), target.endpoint.address, policy);
     if (way) runners.push_back({target, *way});
   }
   if (runners.size() < 2) return std::nullopt;
@@ -174,7 +174,8 @@ void Core::Impl::close_loser(ListenerId id) {
 std::optional<sip::Flow> Core::Impl::connect(Account& account, TimePoint now) {
   if (!account.race) {
     if (auto flow = flow_to(*account.path, account.hop(), now)) return flow;
-    account.race = make_race(account.targets, account.hop(), *account.path, now);
+    account.race =
+        make_race(account.targets, account.hop(), *account.path, path_policy(account), now);
     if (!account.race) {
       if (const auto why = flow_failure(*account.path, account.hop())) {
         on_no_connection(account, *why, now);
@@ -219,7 +220,8 @@ void Core::Impl::lose_race(Account& account, TimePoint now) {
   const bool elsewhere =
       std::any_of(account.targets.begin(), account.targets.end(), [&](const sip::Target& target) {
         return !ran(target) && !locator_.is_down(target, now) &&
-               mobility::choose_path(judge_.current(), target.endpoint.address, path_policy());
+               mobility::choose_path(judge_.current(), target.endpoint.address,
+                                     path_policy(account));
       });
   if (elsewhere) {
     for (const Race::Runner& runner : race.runners()) {
@@ -247,7 +249,7 @@ std::optional<sip::Flow> Core::Impl::connect(Call& call, const Hop& way,
                                              std::optional<std::string>& failure, TimePoint now) {
   if (!call.race) {
     if (auto flow = flow_to(*call.path, way, now)) return flow;
-    call.race = make_race(call.targets, way, *call.path, now);
+    call.race = make_race(call.targets, way, *call.path, path_policy(way_of(call)), now);
     if (!call.race) {
       failure = flow_failure(*call.path, way);
       return std::nullopt;

@@ -31,7 +31,7 @@ constexpr int kMaxRefusals = 8;
 
 }  // namespace
 
-std::vector<mobility::Use> Core::Impl::collect_uses() const {
+std::vector<mobility::Use> Core::Impl::collect_uses(const IpChangeOptions* asked) const {
   const auto own_paths = [this](const PathPin& pin) {
     return pin == PathPin{} ? std::nullopt : std::optional(narrowed(pin));
   };
@@ -47,6 +47,7 @@ std::vector<mobility::Use> Core::Impl::collect_uses() const {
     if (account->path) use.path = *account->path;
     use.remote = *account->server;
     use.suspended = account->suspended;
+    use.policy = policy_of(*account, use.kind, asked);
     use.policy.paths = own_paths(account->config.signalling_pin);
     uses.push_back(std::move(use));
   }
@@ -67,9 +68,8 @@ std::vector<mobility::Use> Core::Impl::collect_uses() const {
       const Endpoint remote = call->agreed ? call->agreed->remote_rtp : use.remote;
       use.media.push_back({path.path, remote, own_paths(account.config.media_pin)});
     }
+    use.policy = policy_of(account, use.kind, asked);
     use.policy.paths = own_paths(account.config.signalling_pin);
-    use.policy.movable =
-        account.config.ip_change.refresh_calls || account.config.ip_change.hang_up_calls;
     uses.push_back(std::move(use));
   }
   for (const auto& [number, usage] : usages_) {
@@ -85,25 +85,11 @@ std::vector<mobility::Use> Core::Impl::collect_uses() const {
     if (usage->path) use.path = *usage->path;
     use.remote = *hop;
     use.suspended = usage->suspended;
+    use.policy = policy_of(account, use.kind, asked);
     use.policy.paths = own_paths(account.config.signalling_pin);
-    use.policy.movable = account.config.ip_change.update_contact;
     uses.push_back(std::move(use));
   }
   return uses;
-}
-
-Result<Generation> Core::Impl::handle_ip_change(const IpChangeOptions& options, TimePoint now) {
-  if (const auto ok = check_options(options); !ok) return tl::unexpected<Error>(ok.error());
-  if (!judge_.has_snapshot()) {
-    return fail(ErrorCode::WrongState, "the network is not known yet: no snapshot has been given");
-  }
-  Generation generation = judge_.generation();
-  if (options.force) {
-    change_options_ = options;
-    generation = judge_.force(now);
-  }
-  settle(now);
-  return generation;
 }
 
 void Core::Impl::progress(const std::optional<IpChangeStep>& step) {
@@ -112,10 +98,11 @@ void Core::Impl::progress(const std::optional<IpChangeStep>& step) {
 
 void Core::Impl::begin_recovery(const mobility::NetworkChange& change, TimePoint now) {
   restart_races();
-  mobility::RecoveryPlan plan =
-      mobility::plan(change.snapshot, change.delta, collect_uses(), path_policy());
+  const auto asked =
+      change.delta.has(ChangeCause::Forced) ? std::exchange(asked_, std::nullopt) : std::nullopt;
+  mobility::RecoveryPlan plan = mobility::plan(
+      change.snapshot, change.delta, collect_uses(asked ? &*asked : nullptr), path_policy());
   std::erase_if(plan.rows, [&](const auto& row) { return was_refused(row); });
-  const auto options = std::exchange(change_options_, std::nullopt);
   if (plan.empty() && !change.delta.has(ChangeCause::Forced)) return;
   if (recovery_) emit(IpChangeCompleted{recovery_->finish(true, now)});
   recovery_.emplace(change, plan.decision);
@@ -137,8 +124,8 @@ void Core::Impl::begin_recovery(const mobility::NetworkChange& change, TimePoint
   }
   listeners_.forget_failures();
   streams_.forget_failures();
-  if (options && options->restart_listeners) begin_restart(*options);
-  shut_down_streams(plan, options ? options->shut_down_streams : StreamShutdown::Dead, now);
+  if (asked && asked->restart_listeners) begin_restart(*asked);
+  shut_down_streams(plan, asked ? asked->shut_down_streams : StreamShutdown::Dead, now);
   for (const mobility::PlanRow& row : plan.rows) {
     if (row.kind == mobility::UseKind::Call) {
       recover_call(row, change, now);
@@ -218,11 +205,11 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
                               TimePoint now) {
   Call* call = find_call(CallId{row.use.value() / 3});
   if (call == nullptr || row.mode == mobility::Mode::Leave) return;
-  const Account& account = *accounts_.at(call->account);
-  if (account.config.ip_change.hang_up_calls) {
-    end_call(*call, "calls are hung up when the address changes", now);
-    return;
-  }
+  const IpChangePolicy& policy = accounts_.at(call->account)->config.ip_change;
+  if (hang_up_at_change(*call, row, now)) return;
+  const bool unanswered = call->outgoing && call->state != CallState::Confirmed &&
+                          call->session->state() != sip::SessionState::Confirmed;
+  if (unanswered && policy.unconfirmed_outgoing == UnconfirmedCalls::Leave) return;
   call->generation = recovery_->generation();
   const Endpoint old_local =
       call->media ? call->media->rtp.value_or(Endpoint{call->media->path.local, 0}) : Endpoint{};
@@ -230,8 +217,9 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
   const bool talking = call->state == CallState::Confirmed && call->agreed.has_value();
   recovery_->add_call(call->id, old_local, new_local, talking && call->expects_audio());
   if (call->state == CallState::Confirmed) hold_timeouts(*call, true, now);
-  const bool media_waits = account.config.media_pin != PathPin{} && !row.media.empty() &&
-                           row.media.front().mode == mobility::Mode::Suspend;
+  const PathPin& pin = accounts_.at(call->account)->config.media_pin;
+  const bool media_waits =
+      pin != PathPin{} && !row.media.empty() && row.media.front().mode == mobility::Mode::Suspend;
   if (!row.to || media_waits) {
     suspend_call(*call, now);
     return;
@@ -241,8 +229,7 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
     timers_.cancel(call->deadline);
     progress(recovery_->call_resumed(call->id, now));
   }
-  if (call->outgoing && call->state != CallState::Confirmed &&
-      call->session->state() != sip::SessionState::Confirmed) {
+  if (unanswered) {
     // Its responses follow the Via of the INVITE, to an address that is gone.
     if (row.signalling == mobility::Mode::Break || row.signalling == mobility::Mode::Resume ||
         is_dead(call->session->flow())) {
@@ -254,6 +241,7 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
   }
   drop_substitute(*call, now);
   call->flow_lost_at.reset();  // The move tells the peer.
+  call->tells_caller = false;
   call->next_server.reset();
   call->wish.flow_lost = false;
   call->left_path = call->path;
@@ -261,17 +249,24 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
   call->refused_path.reset();
   call->move_pending = true;
   call->moving_since = now;
-  (void)schedule(*call, CallTimer::Unreachable, now + account.config.ip_change.recovery_deadline);
+  (void)schedule(*call, CallTimer::Unreachable, now + policy.recovery_deadline);
   call->refresh_not_before.reset();
   call->refusals = 0;
   call->repaired = false;
   move_media(*call, row, change);
-  if (call->state == CallState::Confirmed ||
-      (can_update_early(*call) && !call->session->awaits_prack())) {
+  const bool confirmed = call->state == CallState::Confirmed;
+  const bool tells = policy.refresh_calls &&
+                     (confirmed || policy.unconfirmed_incoming == UnconfirmedCalls::Recover);
+  if (tells && (confirmed || (can_update_early(*call) && !call->session->awaits_prack()))) {
     call->wish.recovery = true;
   } else {
-    // Not answered yet: the answer itself will tell where we are.
+    // Not answered yet: the answer itself will tell where we are. Or nobody is to be told.
     recovery_->call_moved_without_refresh(call->id);
+    if (call->aimed_from && call->next_media && call->aimed_from == call->next_media->id &&
+        call->agreed && sends(call->agreed->direction)) {
+      recovery_->await_media(call->id);
+      (void)schedule(*call, CallTimer::Proof, now + 2 * kProofWait);
+    }
   }
   touch(call->id);
 }
@@ -358,6 +353,11 @@ void Core::Impl::move_media(Call& call, const mobility::PlanRow& row,
   }
   if (call.next_media) instruct(call, media::ClosePath{call.next_media->id, {}});
   call.next_media = open_media_path(call, *leg.to);
+  if (policy_of(*accounts_.at(call.account), mobility::UseKind::Call, nullptr).keep_media) {
+    recovery_->explain_media(call.id,
+                             "the old address carries nothing any more, so that the RTP sockets "
+                             "could not be kept");
+  }
   if (leg.mode == mobility::Mode::MakeBeforeBreak) return;  // Switched when the offer is answered.
   // The old path carries nothing: audio goes out on the new one at once, with no signalling.
   aim_media(call, *call.next_media, change.detected_at);
@@ -400,8 +400,12 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
     call.move_pending = true;
     return;
   }
-  call.session->move_flow(*flow, dialog_contact_for(call, *flow));
   call.session->answer_challenges(way_of(call).trusts(flow->remote.address));
+  const IpChangePolicy& policy = accounts_.at(call.account)->config.ip_change;
+  const bool new_contact =
+      policy.refresh_contact || (call.wish.by_hand && call.by_hand && call.by_hand->what.contact);
+  call.session->move_flow(*flow, told_contact(call, *flow, new_contact));
+  if (std::exchange(call.tells_caller, false) && !old_is_dead) tell_early_target(call, now);
   // It may have been lost with the connection.
   if (call.wish.flow_lost && old != flow->listener && call.session->ack_is_fresh(now)) {
     call.session->resend_ack(now);
@@ -415,10 +419,14 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
       call.refresh_in_flight = false;
       call.wish.hold_changed = call.wish.hold_changed || call.in_flight.hold_changed;
       call.wish.flow_lost = call.wish.flow_lost || call.in_flight.flow_lost;
+      call.wish.by_hand = call.wish.by_hand || call.in_flight.by_hand;
       call.in_flight = {};
     }
     if (call.session->ack_is_fresh(now)) call.session->resend_ack(now);
-    if (!call.outgoing && call.state != CallState::Confirmed) tell_early_target(call, now);
+    if (!call.outgoing && call.state != CallState::Confirmed && policy.refresh_calls &&
+        !call.end_on_path && policy.unconfirmed_incoming == UnconfirmedCalls::Recover) {
+      tell_early_target(call, now);
+    }
   }
   remotes_changed_ = true;
 }
@@ -433,6 +441,7 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
   if (for_recovery) {
     progress(recovery_->refresh_answered(call.id, false, failed.status, failed.reason, now));
   }
+  if (fall_back_to_invite(call, failed, carried)) return;
   if (reroute(call, failed, carried, now)) return;
   if (++call.refusals == 1) call.refused_since = now;
   const auto again = [&](Duration wait) {
@@ -476,13 +485,11 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
     if (for_recovery) recovery_->call_moved_without_refresh(call.id);
     return;
   }
-  if (carried.timer && failed.method == wire::Method::Update &&
-      failed.failure == sip::RefreshFailure::Rejected && failed.status != 481 &&
-      failed.status != 408) {
-    call.update_refused = true;
-    call.wish.timer = true;
-    touch(call.id);
-    return;
+  if (carried.by_hand) {
+    finish_by_hand(call, failed.method, failed.status, failed.reason, false);
+    if (!carried.recovery) keep_old_media(call);
+    // The application sees what it is, and says what next.
+    if (failed.status == 408 && !carried.recovery && !carried.flow_lost) return;
   }
   if (!carried.recovery && carried.flow_lost && failed.status != 481) {
     const std::string why = "the peer answered the new flow with " + what;
@@ -556,7 +563,7 @@ bool Core::Impl::stay_on_old_path(Call& call) {
 
 void Core::Impl::on_proof_timer(Call& call, TimePoint) {
   if (!recovery_ || !recovery_->awaits_audio(call.id)) return;
-  if (!call.repaired) {
+  if (!call.repaired && !recovery_->awaits_media(call.id)) {
     call.repaired = true;
     call.wish.recovery = true;  // One repair offer.
     return;

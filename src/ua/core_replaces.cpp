@@ -156,6 +156,7 @@ void Core::Impl::adopt_substitute(Call& call, const std::string& sdp, TimePoint 
   call.in_flight = {};
   call.wish.recovery = false;
   call.wish.flow_lost = false;
+  finish_by_hand(call, wire::Method::Invite, 200, "by a new dialog (Replaces)", true);
   call.flow_lost_at.reset();
   call.refresh_not_before.reset();
   call.refusals = 0;

@@ -18,7 +18,10 @@ void Core::Impl::drain_former(Call& call, TimePoint now) {
       dialogs_[added->id] = call.former_number;
     } else if (const auto* removed = std::get_if<sip::DialogRemoved>(&*event)) {
       dialogs_.erase(removed->id);
-    } else if (std::get_if<sip::CancelAnswered>(&*event) != nullptr) {
+    } else if (const auto* cancelled = std::get_if<sip::CancelAnswered>(&*event)) {
+      if (recovery_ && recovery_->hangs_up(call.id) && cancelled->status / 100 == 2) {
+        progress(recovery_->call_hung_up(call.id, true, cancelled->status, call.end_reason, now));
+      }
       ask_former(call, now);
     } else if (std::get_if<sip::LateAnswer>(&*event) != nullptr) {
       ask_former(call, now);
@@ -32,7 +35,8 @@ void Core::Impl::drain_former(Call& call, TimePoint now) {
       refuse_adoption(call, now);
     } else if (const auto* request = std::get_if<sip::InDialogRequest>(&*event)) {
       (void)call.former->respond(request->transaction, 481, now);
-    } else if (std::get_if<sip::Ended>(&*event) != nullptr) {
+    } else if (const auto* over = std::get_if<sip::Ended>(&*event)) {
+      if (recovery_ && recovery_->hangs_up(call.id)) note_hung_up(call, *over, now);
       if (call.restart_at && *call.restart_at > now) call.restart_at = now;
       forget_session(call.former_number);
       keep_for_late_answers(call.account, call.former_number, std::move(call.former), now);
@@ -94,7 +98,9 @@ void Core::Impl::on_session_event(Call& call, const sip::SessionEvent& event, Ti
       call.refresh_given_up = true;
       return;
     }
-    if (recovery_ && recovery_->takes_part(call.id)) {
+    if (recovery_ && recovery_->hangs_up(call.id)) {
+      note_hung_up(call, *ended, now);
+    } else if (recovery_ && recovery_->takes_part(call.id)) {
       progress(recovery_->call_given_up(call.id, ended->reason, now));
     }
     call.end_cause = ended->cause;
@@ -185,13 +191,19 @@ void Core::Impl::on_offer(Call& call, const sip::OfferReceived& offer, TimePoint
 void Core::Impl::on_refresh_done(Call& call, const sip::RefreshDone& done, TimePoint now) {
   if (std::exchange(call.early_update, false)) return;
   call.refresh_in_flight = false;
-  const bool for_recovery = std::exchange(call.in_flight, {}).recovery;
+  const RefreshWish carried = std::exchange(call.in_flight, {});
+  const bool for_recovery = carried.recovery;
   call.refusals = 0;
   call.servers_tried = 0;
   retire_substitute(call, now);
   hold_timeouts(call, false, now);
+  if (carried.by_hand) finish_by_hand(call, done.method, done.status, "", true);
   if (!recovery_ || !for_recovery || done.generation != recovery_->generation()) return;
   progress(recovery_->refresh_answered(call.id, true, done.status, "", now));
+  // The peer was not told where its audio should go.
+  if (!call.shape.offer && done.method == wire::Method::Update) {
+    recovery_->commit_unproven(call.id);
+  }
   await_proof(call, now);
 }
 

@@ -310,7 +310,7 @@ Result<void> Core::Impl::restart_listener(TransportChoice choice, TimePoint now)
     (void)listeners_.ensure(path, judge_.generation(), transport);
   }
   if (!any) return fail(ErrorCode::NotFound, "there is no listener of this kind");
-  if (transport == sip::Transport::Udp && judge_.has_snapshot()) judge_.force(now);
+  if (transport == sip::Transport::Udp && judge_.has_snapshot()) refresh_all(now);
   settle(now);
   return {};
 }

@@ -123,6 +123,7 @@ bool Core::Impl::advance_subscription(OtherUsage& usage, TimePoint now) {
   if (usage.moved) move.timers = account.recovery_timers();
   move.generation = usage.generation;
   usage.moved = true;
+  if (recovery_) recovery_->usage_sent(usage.number, now);
   (void)usage.subscription->move(move, now);
   busy = drain_subscription(usage, now);
   return true;
@@ -148,6 +149,13 @@ bool Core::Impl::drain_subscription(OtherUsage& usage, TimePoint now) {
       changed.status = status->status;
       changed.reason = status->reason;
       changed.expires = status->expires;
+      const bool moved =
+          status->state == SubscriptionState::Active || status->state == SubscriptionState::Pending;
+      const bool failed = status->state == SubscriptionState::Waiting ||
+                          status->state == SubscriptionState::Terminated;
+      if ((moved || failed) && !usage.move_pending && status->generation == usage.generation) {
+        note_usage_answered(usage, moved, status->status, status->reason, now);
+      }
       // A move that changed nothing else is the application's business no more than a refresh is.
       if (!status->answers_refresh || status->state != usage.told) emit(std::move(changed));
       usage.told = status->state;
@@ -232,6 +240,7 @@ void Core::Impl::recover_usage(const mobility::PlanRow& row, TimePoint now) {
   if (usage == nullptr || usage->finished || row.mode == mobility::Mode::Leave) return;
   usage->generation = recovery_->generation();
   touched_usages_.insert(usage->number);
+  if (recovery_) recovery_->forget_usage(usage->number);
   if (!row.to) {
     usage->suspended = true;
     if (usage->subscription) usage->subscription->suspend(now);
@@ -241,6 +250,7 @@ void Core::Impl::recover_usage(const mobility::PlanRow& row, TimePoint now) {
   usage->path = row.to;
   usage->suspended = false;
   usage->move_pending = true;
+  recovery_->add_usage(usage->number, usage->account, usage->subscription != nullptr);
 }
 
 }  // namespace godwit::ua

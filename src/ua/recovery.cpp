@@ -33,6 +33,28 @@ void Recovery::add_call(CallId call, const Endpoint& old_local, const IpAddress&
   calls_[call] = task;
 }
 
+void Recovery::add_hang_up(CallId call, const Endpoint& old_local) {
+  CallTask task;
+  task.impact.call = call;
+  task.impact.old_local = task.impact.new_local = old_local;
+  task.hang_up = true;
+  calls_[call] = task;
+}
+
+void Recovery::add_usage(std::uint32_t number, AccountId account, bool subscription) {
+  usages_[number] = {account, subscription};
+}
+
+void Recovery::await_media(CallId call) {
+  if (const auto found = calls_.find(call); found != calls_.end()) {
+    found->second.awaits_media = true;
+  }
+}
+
+void Recovery::explain_media(CallId call, const std::string& why) {
+  if (const auto found = calls_.find(call); found != calls_.end()) found->second.media_note = why;
+}
+
 IpChangeStep Recovery::call_step(StepKind kind, CallId call, bool ok, TimePoint at) const {
   IpChangeStep step{};
   step.kind = kind;
@@ -92,9 +114,11 @@ std::optional<IpChangeStep> Recovery::media_moved(CallId call, const Endpoint& l
   if (found == calls_.end()) return std::nullopt;
   CallImpact& impact = found->second.impact;
   impact.new_local = local;
+  found->second.awaits_media = false;
   if (pause) impact.silence_up = std::max(impact.silence_up.value_or(Duration{}), *pause);
   IpChangeStep step = call_step(StepKind::MediaMoved, call, true, at);
   step.detail = local.to_string();
+  if (!found->second.media_note.empty()) step.detail += ": " + found->second.media_note;
   return add(std::move(step));
 }
 
@@ -170,22 +194,70 @@ std::optional<IpChangeStep> Recovery::call_given_up(CallId call, const std::stri
   return add(std::move(step));
 }
 
+bool Recovery::hangs_up(CallId call) const {
+  const auto found = calls_.find(call);
+  return found != calls_.end() && found->second.hang_up && !found->second.ended;
+}
+
+bool Recovery::awaits_media(CallId call) const {
+  const auto found = calls_.find(call);
+  return found != calls_.end() && found->second.awaits_media;
+}
+
+std::optional<IpChangeStep> Recovery::call_hung_up(CallId call, bool told, int status,
+                                                   const std::string& detail, TimePoint now) {
+  const auto found = calls_.find(call);
+  if (found == calls_.end() || found->second.ended) return std::nullopt;
+  found->second.ended = true;
+  IpChangeStep step = call_step(StepKind::CallHungUp, call, told, now);
+  step.status = status;
+  step.detail = detail;
+  return add(std::move(step));
+}
+
+void Recovery::usage_sent(std::uint32_t number, TimePoint now) {
+  const auto found = usages_.find(number);
+  if (found != usages_.end() && !found->second.sent) found->second.sent = since(now);
+}
+
+std::optional<IpChangeStep> Recovery::usage_answered(std::uint32_t number, bool ok, int status,
+                                                     const std::string& detail, TimePoint now) {
+  const auto found = usages_.find(number);
+  if (found == usages_.end()) return std::nullopt;
+  IpChangeStep step{};
+  const bool subscription = found->second.subscription;
+  step.kind = subscription ? StepKind::SubscriptionMoved : StepKind::PublicationMoved;
+  step.account = found->second.account;
+  if (subscription) step.subscription = SubscriptionId{number};
+  if (!subscription) step.publication = PublicationId{number};
+  step.started = found->second.sent.value_or(Duration{});
+  step.ended = since(now);
+  step.ok = ok;
+  step.status = status;
+  step.detail = detail;
+  usages_.erase(found);
+  return add(std::move(step));
+}
+
 void Recovery::call_moved_without_refresh(CallId call) {
   const auto found = calls_.find(call);
-  if (found == calls_.end()) return;
+  if (found == calls_.end() || found->second.hang_up) return;
   found->second.answered = true;
   found->second.heard = true;
   found->second.impact.survived = true;
 }
 
 void Recovery::commit_unproven(CallId call) {
-  if (const auto found = calls_.find(call); found != calls_.end()) found->second.heard = true;
+  if (const auto found = calls_.find(call); found != calls_.end()) {
+    found->second.heard = true;
+    found->second.awaits_media = false;
+  }
 }
 
 bool Recovery::awaits_audio(CallId call) const {
   const auto found = calls_.find(call);
   return found != calls_.end() && !found->second.ended && found->second.answered &&
-         !found->second.heard;
+         (!found->second.heard || found->second.awaits_media);
 }
 
 bool Recovery::awaits_registration(AccountId account) const {
@@ -198,9 +270,9 @@ bool Recovery::complete() const {
     if (!task.done) return false;
   }
   for (const auto& [call, task] : calls_) {
-    if (!task.ended && (!task.answered || !task.heard)) return false;
+    if (!task.ended && (!task.answered || !task.heard || task.awaits_media)) return false;
   }
-  return true;
+  return usages_.empty();
 }
 
 IpChangeReport Recovery::finish(bool superseded, TimePoint now) {

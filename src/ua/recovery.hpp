@@ -37,6 +37,13 @@ class Recovery {
   void add_call(CallId call, const Endpoint& old_local, const IpAddress& new_local,
                 bool expects_audio);
 
+  void add_hang_up(CallId call, const Endpoint& old_local);
+  void add_usage(std::uint32_t number, AccountId account, bool subscription);
+  /// The call's audio moves without a word to its peer: that it has is waited for.
+  void await_media(CallId call);
+  /// Goes into the detail of the call's MediaMoved.
+  void explain_media(CallId call, const std::string& why);
+
   // What happened; each adds a step to the report, which is returned for IpChangeProgress.
   IpChangeStep listener_opened(bool ok, const Endpoint& local, const std::string& detail,
                                TimePoint now);
@@ -54,6 +61,13 @@ class Recovery {
   std::optional<IpChangeStep> call_suspended(CallId call, TimePoint now);
   std::optional<IpChangeStep> call_resumed(CallId call, TimePoint now);
   std::optional<IpChangeStep> call_given_up(CallId call, const std::string& why, TimePoint now);
+  std::optional<IpChangeStep> call_hung_up(CallId call, bool told, int status,
+                                           const std::string& detail, TimePoint now);
+  std::optional<IpChangeStep> usage_answered(std::uint32_t number, bool ok, int status,
+                                             const std::string& detail, TimePoint now);
+  void usage_sent(std::uint32_t number, TimePoint now);
+  /// It is suspended or over: no answer is waited for.
+  void forget_usage(std::uint32_t number) { usages_.erase(number); }
   /// The call needs no answer after all, e.g. it is not yet confirmed and answers come later.
   void call_moved_without_refresh(CallId call);
   /// The peer refused the move, and the call goes on where it was.
@@ -62,6 +76,9 @@ class Recovery {
   void commit_unproven(CallId call);
 
   bool takes_part(CallId call) const { return calls_.contains(call); }
+  /// It is to be hung up, and that is not over.
+  bool hangs_up(CallId call) const;
+  bool awaits_media(CallId call) const;
   /// Answered, but not heard though audio should come.
   bool awaits_audio(CallId call) const;
   bool awaits_registration(AccountId account) const;
@@ -85,6 +102,14 @@ class Recovery {
     bool answered = false;
     bool heard = false;
     bool ended = false;
+    bool hang_up = false;
+    bool awaits_media = false;
+    std::string media_note = {};
+  };
+  struct UsageTask {
+    AccountId account;
+    bool subscription = true;
+    std::optional<Duration> sent = {};
   };
   Duration since(TimePoint at) const { return at - report_.detected_at; }
   IpChangeStep add(IpChangeStep step);
@@ -93,6 +118,7 @@ class Recovery {
   IpChangeReport report_;
   std::map<AccountId, RegistrationTask> registrations_;
   std::map<CallId, CallTask> calls_;
+  std::map<std::uint32_t, UsageTask> usages_;  ///< Without an answer.
 };
 
 }  // namespace godwit::ua

@@ -255,5 +255,34 @@ TEST_F(CallBehindNat, ManyMappingsAtOnceAreFollowedLater) {
   EXPECT_TRUE(registered_there());
 }
 
+// A call that rings here is answered over the new connection, and its caller knows the new Contact.
+TEST(LostFlowScenario, ACallThatRingsHereFollowsToTheNewConnection) {
+  World world(tcp());
+  world.phone.play_to_all(440);
+  world.register_phone();
+  world.peer.call("sip:alice@example.org");
+  world.run_for(milliseconds(300));
+  ASSERT_EQ(world.phone.calls().size(), 1U);
+  const CallId call = world.call_id();
+  ASSERT_TRUE(world.phone.ring(call));
+  world.run_for(milliseconds(300));
+  const TimePoint closed = world.now();
+  world.server.close_streams();
+  world.run_for(seconds(2));
+  const auto updates = world.sent_sip("UPDATE", closed);
+  ASSERT_EQ(updates.size(), 1U);
+  EXPECT_NE(updates[0].message.first("Contact").find(":" + std::to_string(updates[0].source.port)),
+            std::string::npos)
+      << "the new connection";
+  EXPECT_TRUE(updates[0].message.body.empty());
+  ASSERT_TRUE(world.phone.answer(call));
+  ASSERT_TRUE(world.run_until([&] { return world.confirmed(); }, seconds(5)));
+  world.run_for(seconds(2));
+  EXPECT_EQ(world.peer.state(), MockPeer::CallState::Confirmed);
+  world.expect_audio(world.wifi_address());
+  EXPECT_EQ(world.phone.reports().size(), 0U);
+  expect_bye_arrives(world);
+}
+
 }  // namespace
 }  // namespace godwit::scenario

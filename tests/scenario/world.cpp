@@ -119,6 +119,7 @@ AccountConfig World::account_config() const {
   if (stage.transport == sip::Transport::Tls) config.registrar += ";transport=tls";
   config.password = "wonderland";
   config.expires = stage.expires;
+  config.ip_change = stage.ip_change;
   config.ip_change.recovery_deadline = stage.recovery_deadline;
   config.calls = stage.calls;
   return config;

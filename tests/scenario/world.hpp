@@ -56,9 +56,10 @@ struct Stage {
   bool both_networks = false;  ///< From the start; else only wifi has an address.
   Duration recovery_deadline = seconds(64);
   UserAgentConfig ua;
-  MiniServerConfig server;  ///< Its addresses and users are filled in.
-  MockPeerConfig peer;      ///< The same.
-  CallPolicy calls;         ///< Of the phone's account.
+  MiniServerConfig server;   ///< Its addresses and users are filled in.
+  MockPeerConfig peer;       ///< The same.
+  CallPolicy calls;          ///< Of the phone's account.
+  IpChangePolicy ip_change;  ///< The same; but for the deadline.
   testing::PhoneTiming timing;
 };
 
