@@ -75,9 +75,9 @@ Result<std::string> Phone::do_refresh(const std::string& argument) {
     } else if (word == "no-media") {
       refresh.media = false;
     } else {
-      return fail(
-          ErrorCode::InvalidArgument,
-          fmt::format("takes update, no-offer, no-contact and no-media, not {}", quoted(word)));
+      return fail(ErrorCode::InvalidArgument,
+                  fmt::format("takes update, no-offer, no-contact and no-media, not {}",
+                              app::quoted(word)));
     }
   }
   const auto call = pick({});

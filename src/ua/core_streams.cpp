@@ -372,7 +372,7 @@ void Core::Impl::on_stream_timeouts(TimePoint now) {
         streams_.mark_dead(due->stream);
         dead_listeners_.push_back(due->stream);
         // All that went by it is said again over a new one.
-        if (judge_.has_snapshot()) judge_.force(now);
+        if (judge_.has_snapshot()) refresh_all(now);
         break;
     }
   }

@@ -98,6 +98,49 @@ class OutboundTest(unittest.TestCase):
         peer.wait_for_line("ended")
 
 
+class TwoEdgesTest(unittest.TestCase):
+    """One account over two edge proxies, each with a flow of its own (RFC 5626 §4.2)."""
+
+    def test_one_edge_dies_and_the_calls_go_on_over_the_other(self):
+        mobile = Mobile(self)
+        registrar = Kamailio(self, template="outbound_registrar.cfg")
+        edges = [Kamailio(self, template="edge.cfg", REGISTRAR=registrar.host) for _ in range(2)]
+        alice = MobilePhone(self, mobile, "alice", "--proxy", f"sip:{edges[0].host}",
+                            "--further-proxy", f"sip:{edges[1].host}", "--auto-answer", "--source",
+                            "tone:440", host=registrar.host, password=Kamailio.USERS["alice"])
+        for reg_id in (1, 2):
+            alice.wait_for_event("flow", reg_id=reg_id, alive=True)
+        proxy = f"sip:{registrar.host}"
+        bob = Phone(self, "bob", address(), "--registrar", proxy, "--proxy", proxy, "--auto-answer",
+                    "--source", "tone:500", host=registrar.host, password=Kamailio.USERS["bob"])
+        bob.wait_for_event("registration", state="registered")
+        call_each_other(alice, bob, "bob")
+        alice.mark()
+        bob.mark()
+        edges[0].stop()
+        # The next refresh of its registration shows it; a phone at rest waits for its time.
+        alice.command("register")
+        alice.wait_for_event("flow", reg_id=1, alive=False)
+        # The call's dialog leads through the dead edge: a new one takes its place, unheard.
+        bob.wait_for_event("call_state", state="ended", reason=lambda why: "replaced" in (why or ""))
+        alice.hears()
+        bob.hears()
+        self.assertEqual(alice.events("call_state", state="ended"), [])
+        self.assertEqual(alice.events("registration", state="failed"), [])
+        alice.mark()
+        bob.mark()
+        alice.command("hangup")  # To her GRUU Kamailio knows one flow only, which may be the dead one.
+        for phone in (alice, bob):
+            phone.wait_for_event("call_state", state="ended")
+        call_each_other(bob, alice, "alice")
+        alice.mark()
+        bob.mark()
+        alice.command("hangup")
+        for phone in (alice, bob):
+            phone.wait_for_event("call_state", state="ended")
+        call_each_other(alice, bob, "bob")
+
+
 if __name__ == "__main__":
     enter_namespace()
     route_by_default()
