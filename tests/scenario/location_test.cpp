@@ -252,6 +252,7 @@ TEST(LocationScenario, WhereTheNextPlaceIsNotOurServerItsChallengesAreNotAnswere
   Edge servers;
   World& world = servers.world;
   world.network.set_name("edge.example.org", {servers.first_address(), world.peer_address()});
+  world.peer.allow_routes();
   servers.call();
   world.run_for(seconds(1));
   servers.kill_first();

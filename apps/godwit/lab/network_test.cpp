@@ -99,7 +99,8 @@ TEST_P(NetworkTest, MoveTakesTheAddressAndTheRoute) {
 /// sends to where the last packet came from, so what follows a move is known without signalling.
 class RtpPair {
  public:
-  explicit RtpPair(Network& network) : callee_{network.callee(GetParam()), 4000} {
+  explicit RtpPair(Network& network)
+      : callee_{Network::callee(network.access(0).address.family()), 4000} {
     auto phone = open_udp(network.phone(), {IpAddress::any(callee_.address.family()), 6000});
     auto far = open_udp(network.far(), callee_);
     if (phone && far) {
