@@ -71,8 +71,12 @@ Array element(JNIEnv* env, jobjectArray array, std::size_t index) {
 
 std::string string_at(JNIEnv* env, jobjectArray array, std::size_t index) {
   const auto text = element<jstring>(env, array, index);
-  const Text characters(env, text);
-  std::string copy = characters.get() == nullptr ? "" : characters.get();
+  std::string copy;
+  {
+    const Text characters(env, text);
+    if (characters.get() != nullptr) copy = characters.get();
+  }
+  // A frame has room for 16 such references; there may be more interfaces.
   if (text != nullptr) env->DeleteLocalRef(text);
   return copy;
 }
