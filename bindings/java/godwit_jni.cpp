@@ -141,7 +141,8 @@ JNIEXPORT jint JNICALL Java_org_godwit_Godwit_call(JNIEnv* env, jclass, jlong ag
                                                    jstring target) {
   const Text target_text(env, target);
   uint32_t call = 0;
-  check(env, godwit_call(agent_of(agent), static_cast<uint32_t>(account), target_text.get(), &call));
+  check(env,
+        godwit_call(agent_of(agent), static_cast<uint32_t>(account), target_text.get(), &call));
   return static_cast<jint>(call);
 }
 
@@ -172,8 +173,7 @@ JNIEXPORT void JNICALL Java_org_godwit_Godwit_updateNetwork(
       one.texts.push_back(string_at(env, own_addresses, j));
     }
     for (std::size_t j = 0; j < own_prefixes.size(); ++j) {
-      one.addresses.push_back(
-          {one.texts[j].c_str(), static_cast<uint8_t>(own_prefixes[j]), 0, 0});
+      one.addresses.push_back({one.texts[j].c_str(), static_cast<uint8_t>(own_prefixes[j]), 0, 0});
     }
     interfaces.push_back({static_cast<uint32_t>(numbers[i]), one.name.c_str(),
                           are_up[i] == JNI_TRUE ? 1 : 0, are_loopback[i] == JNI_TRUE ? 1 : 0,
@@ -202,8 +202,8 @@ JNIEXPORT jint JNICALL Java_org_godwit_Godwit_handleIpChange(JNIEnv* env, jclass
 }
 
 // Bytes, for an event holds what a peer wrote, and JNI's own strings are not quite UTF-8.
-JNIEXPORT jbyteArray JNICALL Java_org_godwit_Godwit_nextEventBytes(JNIEnv* env, jclass,
-                                                                   jlong agent, jint timeout_ms) {
+JNIEXPORT jbyteArray JNICALL Java_org_godwit_Godwit_nextEventBytes(JNIEnv* env, jclass, jlong agent,
+                                                                   jint timeout_ms) {
   std::vector<char> buffer(4'096);
   auto timeout = static_cast<uint32_t>(timeout_ms < 0 ? 0 : timeout_ms);
   for (;;) {

@@ -48,6 +48,12 @@ typedef struct godwit_agent godwit_agent;
 /* Called on the library's signalling thread; must not block. `event` is valid until it returns. */
 typedef void (*godwit_event_handler)(void* context, const char* event);
 
+/* Called with each new socket before it is bound or connected, on the library's threads; must not
+ * block, nor call this library. `local`: the address that it will have, "" if the system chooses;
+ * `interface_name`: the way out, "" if the routes decide. 0 refuses the socket. */
+typedef int (*godwit_socket_created)(void* context, int descriptor, const char* local,
+                                     const char* interface_name);
+
 typedef struct godwit_config {
   size_t size;
   const char* user_agent; /* NULL: "Godwit". */
@@ -55,10 +61,11 @@ typedef struct godwit_config {
   uint16_t sip_port;      /* 0: the system chooses. */
   uint16_t rtp_port_min;
   uint16_t rtp_port_max;
-  int watch_network;       /* 0: godwit_update_network() tells how the network is. */
-  const char* tls_ca_file; /* PEM; NULL: the system's authorities. */
-  godwit_event_handler on_event; /* NULL: events wait for godwit_next_event(). */
-  void* context;                 /* Handed to the handlers. */
+  int watch_network;                    /* 0: godwit_update_network() tells how the network is. */
+  const char* tls_ca_file;              /* PEM; NULL: the system's authorities. */
+  godwit_event_handler on_event;        /* NULL: events wait for godwit_next_event(). */
+  void* context;                        /* Handed to the handlers. */
+  godwit_socket_created socket_created; /* NULL: none. */
 } godwit_config;
 
 void godwit_config_init(godwit_config* config);
@@ -94,9 +101,9 @@ typedef struct godwit_account {
   godwit_transport transport;
   int register_on_add;
   uint32_t expires_s;
-  int update_contact; /* When the address changes: register anew, … */
-  int refresh_calls;  /* … move the calls, … */
-  int hang_up_calls;  /* … or end them, … */
+  int update_contact;            /* When the address changes: register anew, … */
+  int refresh_calls;             /* … move the calls, … */
+  int hang_up_calls;             /* … or end them, … */
   uint32_t recovery_deadline_ms; /* … which wait for a network at most so long. */
 } godwit_account;
 
@@ -150,7 +157,8 @@ typedef struct godwit_interface {
   size_t address_count;
 } godwit_interface;
 
-/* Where everything goes that no interface is directly connected to; the first of a family counts. */
+/* Where everything goes that no interface is directly connected to; the first of a family counts.
+ */
 typedef struct godwit_default_route {
   int family; /* 4 or 6 */
   uint32_t interface_index;

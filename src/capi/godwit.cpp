@@ -195,6 +195,14 @@ godwit_agent* godwit_agent_create(const godwit_config* config) {
   ours.media.rtp_port_max = given.rtp_port_max;
   ours.watch_network = given.watch_network != 0;
   ours.tls.ca_file = text(given.tls_ca_file);
+  if (given.socket_created != nullptr) {
+    ours.socket_created = [hook = given.socket_created,
+                           context = given.context](const NewSocket& socket) {
+      const bool bound = socket.local.family() != Family::None;
+      return hook(context, socket.descriptor, bound ? socket.local.to_string().c_str() : "",
+                  socket.interface_name.c_str()) != 0;
+    };
+  }
   try {
     auto made = std::make_unique<godwit_agent>();
     // Lives longer than the library's threads: it is destroyed after them.

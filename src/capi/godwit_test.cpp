@@ -35,11 +35,14 @@ std::string loopback(int last) {
 /// An agent without a handler, whose network is one loopback address.
 class Agent {
  public:
-  Agent(const std::string& user, int address) {
+  static godwit_config usual() {
     godwit_config config;
     godwit_config_init(&config);
     config.watch_network = 0;
     config.sip_port = 5060;
+    return config;
+  }
+  Agent(const std::string& user, int address, const godwit_config& config = usual()) {
     agent_ = godwit_agent_create(&config);
     EXPECT_NE(agent_, nullptr) << godwit_last_error();
     be_at(address);
@@ -197,6 +200,29 @@ TEST(CApi, AHandlerGetsEveryEventInsteadOfTheQueue) {
   godwit_agent_destroy(agent);
   EXPECT_FALSE(seen.events.empty());
   for (const auto& event : seen.events) EXPECT_TRUE(Json::parse(event).contains("event")) << event;
+}
+
+TEST(CApi, AHookSeesEachSocketAndMayRefuseIt) {
+  struct Seen {
+    std::mutex mutex;
+    std::vector<std::string> addresses;
+  } seen;
+  godwit_config config;
+  godwit_config_init(&config);
+  config.watch_network = 0;
+  config.sip_port = 5060;
+  config.context = &seen;
+  config.socket_created = [](void* context, int descriptor, const char* local, const char*) {
+    Seen& into = *static_cast<Seen*>(context);
+    const std::lock_guard lock(into.mutex);
+    into.addresses.emplace_back(local);
+    return descriptor < 0 || local == loopback(12) ? 0 : 1;
+  };
+  Agent refused("alice", 12, config);
+  const Json warning = refused.wait_for("warning");
+  EXPECT_THAT(warning.at("text").get<std::string>(), HasSubstr(loopback(12)));
+  const std::lock_guard lock(seen.mutex);
+  EXPECT_THAT(seen.addresses, testing::Contains(loopback(12)));
 }
 
 TEST(EventQueue, LosesTheOldestAndSaysSo) {
