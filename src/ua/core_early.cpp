@@ -40,8 +40,13 @@ void Core::Impl::send_progress(Call& call, TimePoint now) {
     return;
   }
   if (!path->rtp || call.move_pending) return;
-  const int status = *std::exchange(call.progress_wanted, std::nullopt);
   sip::InviteSession& session = *call.session;
+  // RFC 3262 §5: what has to be said about media is said once the one before is acknowledged.
+  if (session.awaits_prack() && !session.agreed_early() &&
+      !session.offer_answer().awaits_answer()) {
+    return;
+  }
+  const int status = *std::exchange(call.progress_wanted, std::nullopt);
   const bool reliable = session.progress_is_reliable(true);
   if (session.agreed_early() || session.awaits_prack() || (call.offer_wanted && !reliable)) {
     // Nothing new to say about media, or no way to say it.

@@ -106,6 +106,21 @@ TEST(EarlyScenario, ACallerWhoInsistsGetsReliableRingingAndAnAnswer) {
   }
 }
 
+TEST(EarlyScenario, EarlyMediaRightAfterReliableRingingIsNotLost) {
+  World world(reliable_stage(true, true));
+  const CallId call = called(world);
+  ASSERT_TRUE(world.phone.ring(call));
+  world.run_for(milliseconds(1));
+  ASSERT_TRUE(world.phone.progress(call)) << "the ringing is not acknowledged yet";
+  world.run_for(milliseconds(300));
+  EXPECT_EQ(world.phone.state(call), CallState::EarlyMedia);
+  const auto early = world.sent_sip("SIP/2.0 183");
+  ASSERT_FALSE(early.empty());
+  EXPECT_FALSE(early.front().message.body.empty());
+  ASSERT_TRUE(world.phone.answer(call));
+  expect_talk_and_hang_up(world);
+}
+
 TEST(EarlyScenario, ALateOfferIsAnsweredInPrackOrAck) {
   for (const bool reliable : {false, true}) {
     SCOPED_TRACE(reliable);
