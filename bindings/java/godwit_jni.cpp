@@ -64,6 +64,12 @@ std::vector<jboolean> booleans(JNIEnv* env, jbooleanArray array) {
   return values;
 }
 
+/// What is none stays none: the library refuses it.
+uint8_t prefix_of(jint length) {
+  constexpr uint8_t kNone = 255;
+  return length < 0 || length > 128 ? kNone : static_cast<uint8_t>(length);
+}
+
 template <typename Array>
 Array element(JNIEnv* env, jobjectArray array, std::size_t index) {
   return static_cast<Array>(env->GetObjectArrayElement(array, static_cast<jsize>(index)));
@@ -173,7 +179,7 @@ JNIEXPORT void JNICALL Java_org_godwit_Godwit_updateNetwork(
       one.texts.push_back(string_at(env, own_addresses, j));
     }
     for (std::size_t j = 0; j < own_prefixes.size(); ++j) {
-      one.addresses.push_back({one.texts[j].c_str(), static_cast<uint8_t>(own_prefixes[j]), 0, 0});
+      one.addresses.push_back({one.texts[j].c_str(), prefix_of(own_prefixes[j]), 0, 0});
     }
     interfaces.push_back({static_cast<uint32_t>(numbers[i]), one.name.c_str(),
                           are_up[i] == JNI_TRUE ? 1 : 0, are_loopback[i] == JNI_TRUE ? 1 : 0,

@@ -304,8 +304,9 @@ void DnsChannel::ask(const DnsQuestion& question, Answer answer) {
   if (!link) return impl_->ask(question, std::move(answer));
   link->ask(question, [system = std::weak_ptr<Impl>(impl_), question,
                        answer = std::move(answer)](DnsAnswer first) mutable {
-    const bool silent = first.failure == DnsFailure::Timeout || first.failure == DnsFailure::Other;
-    const auto others = silent ? system.lock() : nullptr;
+    // Also a name that the link does not know: another link's servers may (a VPN's own domain).
+    const bool unknown = first.failure != DnsFailure::None && first.failure != DnsFailure::NoData;
+    const auto others = unknown ? system.lock() : nullptr;
     if (!others) return answer(std::move(first));
     others->ask(question, std::move(answer));
   });

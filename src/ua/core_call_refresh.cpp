@@ -173,6 +173,7 @@ void Core::Impl::advance_by_hand(Call& call, TimePoint now) {
   }
   // What is pending keeps its own flow and its Via; whatever is sent from now on takes this one.
   call.session->move_flow(*flow, told_contact(call, *flow, by_hand.what.contact));
+  call.session->answer_challenges(way_of(call).trusts(flow->remote.address));
   remotes_changed_ = true;
   const auto sent = call.session->tell_target(by_hand.request.value(), now);
   by_hand.sent = sent.has_value();

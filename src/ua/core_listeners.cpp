@@ -109,8 +109,18 @@ void Core::Impl::replace_listener(ListenerId id, const std::string& why, TimePoi
     } else {
       call->move_pending = true;
       call->moving_since = now;
+      if (!recovery_ || !recovery_->takes_part(call_id)) call->wish.flow_lost = true;
     }
     touch(call_id);
+  }
+  // Those that the change was not about are known there too.
+  for (const auto& [account_id, account] : accounts_) {
+    if (!account->wants_registration || account->transport != sip::Transport::Udp ||
+        account->path != old.path) {
+      continue;
+    }
+    account->move_pending = true;
+    touch(account_id);
   }
 }
 

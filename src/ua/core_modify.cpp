@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ua/core_impl.hpp"
+#include "ua/ip_change_rules.hpp"
 
 namespace godwit::ua {
 namespace {
@@ -42,6 +43,7 @@ Result<void> Core::Impl::modify_account(AccountId id, AccountConfig config, Modi
                 "further_outbound_proxies: cannot be changed; add another account");
   }
   if (const auto ok = check_pins(config); !ok) return ok;
+  if (const auto ok = check_policy(config.ip_change); !ok) return ok;
   std::vector<std::unique_ptr<Account>> made;
   for (const Account* flow : flows_of(main)) {
     AccountConfig own = config;
@@ -67,6 +69,11 @@ Result<void> Core::Impl::modify_account(AccountId id, AccountConfig config, Modi
 }
 
 void Core::Impl::reconfigure(Account& account, Account& fresh, ModifyAccount how) {
+  if (account.race) {
+    // It may be run over paths that are not allowed any more.
+    timers_.cancel(account.race->timer);
+    account.race.reset();
+  }
   const bool other_server = !same_hop(account, fresh);
   if (fresh.config.contact_rewrite != account.config.contact_rewrite) account.forget_mapping();
   account.config = std::move(fresh.config);

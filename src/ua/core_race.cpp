@@ -174,6 +174,7 @@ void Core::Impl::close_loser(ListenerId id) {
 std::optional<sip::Flow> Core::Impl::connect(Account& account, TimePoint now) {
   if (!account.race) {
     if (auto flow = flow_to(*account.path, account.hop(), now)) return flow;
+    if (listeners_.is_restarting(*account.path)) return std::nullopt;
     account.race =
         make_race(account.targets, account.hop(), *account.path, path_policy(account), now);
     if (!account.race) {
@@ -236,7 +237,8 @@ void Core::Impl::lose_race(Account& account, TimePoint now) {
     }
   }
   do_without_connection(account, why, now);
-  touch_racer(account);
+  // One that was lost before it began is run again when its connections may be, not at once.
+  if (race.fresh) touch_racer(account);
   if (!race.fresh || !account.wants_registration ||
       account.registration->state() != RegistrationState::Unregistered) {
     return;
@@ -249,6 +251,7 @@ std::optional<sip::Flow> Core::Impl::connect(Call& call, const Hop& way,
                                              std::optional<std::string>& failure, TimePoint now) {
   if (!call.race) {
     if (auto flow = flow_to(*call.path, way, now)) return flow;
+    if (listeners_.is_restarting(*call.path)) return std::nullopt;
     call.race = make_race(call.targets, way, *call.path, path_policy(way_of(call)), now);
     if (!call.race) {
       failure = flow_failure(*call.path, way);

@@ -373,7 +373,8 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
     if (call.next_server) {
       // As if the refresh had not been answered there.
       locator_.note_failure({hop.transport, hop.remote, hop.tls_name, 0}, std::nullopt, now);
-      const Call::Reroute tried = *std::exchange(call.reroute_tried, std::nullopt);
+      Call::Reroute tried = *std::exchange(call.reroute_tried, std::nullopt);
+      tried.wish.add(call.wish);  // Said meanwhile.
       call.next_server.reset();
       call.move_pending = false;
       call.wish = {};
@@ -466,7 +467,7 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
       case 407:
         // The server ties calls to the registration: once more after the 200 to REGISTER.
         if (for_recovery && recovery_->awaits_registration(call.way)) {
-          call.wish.recovery = true;
+          call.wish.add(carried);
           call.wait_for_registration = true;
           return;
         }

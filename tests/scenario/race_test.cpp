@@ -230,6 +230,22 @@ TEST(Race, WhenAllFailItIsOneFailureThatNamesThem) {
   }
 }
 
+TEST(Race, WhileAllFailOthersGoOnSending) {
+  Places places;
+  World& world = places.world;
+  world.server.stop_listening_streams();
+  places.second.stop_listening_streams();
+  places.add_account();
+  world.run_for(seconds(1));
+  ASSERT_EQ(places.failures_told(), 1U);
+  const TimePoint asked = world.now();
+  const std::string peer = "sip:bob@" + world.peer_address().to_string() + ":5060;transport=udp";
+  ASSERT_TRUE(world.phone.command(
+      [&](ua::Core& core, TimePoint now) { return core.ask_options(world.account, peer, now); }));
+  world.run_for(milliseconds(100));
+  EXPECT_EQ(world.sent_sip("OPTIONS", asked).size(), 1U);
+}
+
 TEST(Race, AChangeRestartsIt) {
   Places places;
   places.silence_first();
