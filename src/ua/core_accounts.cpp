@@ -130,11 +130,9 @@ void Core::Impl::place_account(Account& account, TimePoint now) {
   if (account.path || !judge_.has_snapshot()) return;
   // A suspended one is resumed by the judge's next change: it knows how often that may be.
   if (account.suspended && !take_reachable_server(account)) return;
-  account.path =
-      mobility::choose_path(judge_.current(), account.server->address, path_policy(account));
+  account.path = path_to(account, account.server->address);
   if (!account.path && take_reachable_server(account)) {
-    account.path =
-        mobility::choose_path(judge_.current(), account.server->address, path_policy(account));
+    account.path = path_to(account, account.server->address);
   }
   if (account.path) return;
   account.suspended = true;

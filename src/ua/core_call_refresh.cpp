@@ -112,7 +112,7 @@ Result<void> Core::Impl::prepare_by_hand(Call& call, const CallRefresh& what, Ti
   const Account& account = *accounts_.at(call.account);
   const IpAddress remote = call.session->flow().remote.address;
   const NetworkSnapshot& network = judge_.current();
-  const auto path = mobility::choose_path(network, remote, path_policy(account));
+  const auto path = path_to(account, remote);
   if (!path) {
     return fail(ErrorCode::WrongState, "there is no network path to " + remote.to_string());
   }
@@ -139,12 +139,7 @@ Result<void> Core::Impl::prepare_by_hand(Call& call, const CallRefresh& what, Ti
     call.left_path = call.path;
     call.path = path;
     call.refused_path.reset();
-    if (!call.by_hand->alone) {
-      call.move_pending = true;
-      call.moving_since = now;
-      const Duration patience = accounts_.at(call.account)->config.ip_change.recovery_deadline;
-      (void)schedule(call, CallTimer::Unreachable, now + patience);
-    }
+    if (!call.by_hand->alone) begin_move(call, now);
   }
   if (what.media) {
     const auto to = mobility::choose_path(network, heard.address, media_policy(account));

@@ -321,9 +321,7 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
     leave_start(call);
   }
   if (!call.path) {
-    call.path = call.first_hop
-                    ? mobility::choose_path(judge_.current(), hop->address, path_policy(account))
-                    : account.path;
+    call.path = call.first_hop ? path_to(account, hop->address) : account.path;
     if (!call.path || !is_present(*call.path)) {
       const std::string why =
           pin_trouble("signalling", account.config.signalling_pin, hop->address);

@@ -475,6 +475,8 @@ class Core::Impl {
   bool stay_on_old_path(Call& call);
   void on_proof_timer(Call& call, TimePoint now);
   void on_deadline(Call& call, TimePoint now);
+  /// Its signalling goes to `path` as soon as there is a flow, or, in the end, the call is lost.
+  void begin_move(Call& call, TimePoint now);
   void on_unreachable_timer(Call& call, TimePoint now);
   void progress(const std::optional<IpChangeStep>& step);
   void finish_recovery_if_complete(TimePoint now);
@@ -553,6 +555,8 @@ class Core::Impl {
   mobility::PathPolicy narrowed(const PathPin& pin) const;
   mobility::PathPolicy path_policy(const Account& account) const;
   mobility::PathPolicy media_policy(const Account& account) const;
+  /// The one that the account's signalling takes to `remote` now, if there is any.
+  std::optional<mobility::Path> path_to(const Account& account, const IpAddress& remote) const;
   Result<void> check_pins(const AccountConfig& config) const;
   /// What keeps traffic that is pinned so from `remote`, as a sentence; empty: nothing does.
   std::string pin_trouble(const char* what, const PathPin& pin, const IpAddress& remote) const;

@@ -128,11 +128,8 @@ bool Core::Impl::hang_up_at_change(Call& call, const mobility::PlanRow& row, Tim
 void Core::Impl::end_on(Call& call, const mobility::Path& path, const std::string& why,
                         TimePoint now) {
   call.path = path;
-  call.move_pending = true;
-  call.moving_since = now;
+  begin_move(call, now);
   call.end_on_path = why;
-  const Duration patience = accounts_.at(call.account)->config.ip_change.recovery_deadline;
-  (void)schedule(call, CallTimer::Unreachable, now + patience);
   touch(call.id);
 }
 
@@ -142,8 +139,7 @@ bool Core::Impl::end_from_new_path(Call& call, const std::string& why, TimePoint
     return false;
   }
   const IpAddress remote = call.session->flow().remote.address;
-  const auto path =
-      mobility::choose_path(judge_.current(), remote, path_policy(*accounts_.at(call.account)));
+  const auto path = path_to(*accounts_.at(call.account), remote);
   if (path) end_on(call, *path, why, now);
   return path.has_value();
 }

@@ -168,8 +168,7 @@ void Core::Impl::take_target(Call& call, const sip::Target& target) {
 
 bool Core::Impl::take_reachable_server(Account& account) {
   const auto reachable = [&](const Endpoint& endpoint) {
-    return mobility::choose_path(judge_.current(), endpoint.address, path_policy(account))
-        .has_value();
+    return path_to(account, endpoint.address).has_value();
   };
   if (reachable(*account.server)) return false;
   for (const sip::Target& target : account.targets) {
@@ -226,8 +225,7 @@ std::optional<Duration> Core::Impl::patience(const Call& call, const Endpoint& s
 void Core::Impl::use_server(Account& account, const sip::Target& target) {
   account.take_server(target);
   account.wait_for_answer = false;
-  account.path =
-      mobility::choose_path(judge_.current(), target.endpoint.address, path_policy(account));
+  account.path = path_to(account, target.endpoint.address);
   account.move_pending = account.path && account.wants_registration;
   remotes_changed_ = true;
   touch(account.id);
@@ -240,8 +238,7 @@ void Core::Impl::prefer_better_server(Account& account, TimePoint now) {
   const sip::Target* best = best_target(account.targets, path_policy(account), now);
   // Among equals it stays where it is.
   if (current == nullptr || best == nullptr || best->group >= current->group) return;
-  if (locator_.is_down(*best, now) ||
-      !mobility::choose_path(judge_.current(), best->endpoint.address, path_policy(account))) {
+  if (locator_.is_down(*best, now) || !path_to(account, best->endpoint.address)) {
     return;
   }
   log_.info("ua", "account " + account.config.aor + " returns to the better server " +

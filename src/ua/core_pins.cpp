@@ -44,6 +44,11 @@ mobility::PathPolicy Core::Impl::media_policy(const Account& account) const {
   return narrowed(account.config.media_pin);
 }
 
+std::optional<mobility::Path> Core::Impl::path_to(const Account& account,
+                                                  const IpAddress& remote) const {
+  return mobility::choose_path(judge_.current(), remote, path_policy(account));
+}
+
 Result<void> Core::Impl::check_pins(const AccountConfig& config) const {
   const auto check = [&](const char* name, const PathPin& pin) -> Result<void> {
     const auto wrong = [&](const std::string& what) {

@@ -221,8 +221,7 @@ void Core::Impl::lose_race(Account& account, TimePoint now) {
   const bool elsewhere =
       std::any_of(account.targets.begin(), account.targets.end(), [&](const sip::Target& target) {
         return !ran(target) && !locator_.is_down(target, now) &&
-               mobility::choose_path(judge_.current(), target.endpoint.address,
-                                     path_policy(account));
+               path_to(account, target.endpoint.address);
       });
   if (elsewhere) {
     for (const Race::Runner& runner : race.runners()) {

@@ -247,9 +247,7 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
   call->left_path = call->path;
   call->path = row.to;
   call->refused_path.reset();
-  call->move_pending = true;
-  call->moving_since = now;
-  (void)schedule(*call, CallTimer::Unreachable, now + policy.recovery_deadline);
+  begin_move(*call, now);
   call->refresh_not_before.reset();
   call->refusals = 0;
   call->repaired = false;
@@ -582,6 +580,13 @@ void Core::Impl::on_deadline(Call& call, TimePoint now) {
   if (!is_dead(flow) && is_present(path_of(flow))) return end_call(call, why, now);
   call.ending = true;
   call.session->give_up(why, now);
+}
+
+void Core::Impl::begin_move(Call& call, TimePoint now) {
+  call.move_pending = true;
+  call.moving_since = now;
+  const Duration patience = accounts_.at(call.account)->config.ip_change.recovery_deadline;
+  (void)schedule(call, CallTimer::Unreachable, now + patience);
 }
 
 void Core::Impl::on_unreachable_timer(Call& call, TimePoint now) {
