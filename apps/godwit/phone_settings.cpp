@@ -22,10 +22,6 @@ namespace {
 constexpr double kToneLowest = 20;
 constexpr double kToneHighest = 3'900;
 
-tl::unexpected<Error> must_be(const std::string& what, const std::string& given) {
-  return fail(ErrorCode::InvalidArgument, fmt::format("must be {}, not {}", what, quoted(given)));
-}
-
 /// Puts the parsed value into `target`.
 template <typename T, typename Parse>
 SettingTable::TakeText into(T& target, Parse parse) {

@@ -13,11 +13,6 @@
 namespace godwit::app {
 namespace {
 
-tl::unexpected<Error> must_be(const char* what, const std::string& given) {
-  return fail(ErrorCode::InvalidArgument,
-              fmt::format("must be {}, not {}", what, app::quoted(given)));
-}
-
 /// An address, else an interface's name.
 Result<void> read_pin(const std::string& given, PathPin& pin) {
   pin = {};

@@ -12,10 +12,6 @@ namespace {
 constexpr std::uint16_t kSipPort = 5060;
 constexpr std::uint16_t kSipsPort = 5061;
 
-tl::unexpected<Error> must_be(const std::string& what, const std::string& given) {
-  return fail(ErrorCode::InvalidArgument, fmt::format("must be {}, not {}", what, quoted(given)));
-}
-
 /// A name that needs no escaping in a SIP URI or a quoted string.
 bool is_plain_name(const std::string& name) {
   const auto plain = [](char c) {

@@ -108,6 +108,10 @@ Result<void> check_sip_uri(const std::string& text, bool with_user) {
 
 std::string printable(std::string text) { return visible(text); }
 
+tl::unexpected<Error> must_be(const std::string& what, const std::string& given) {
+  return fail(ErrorCode::InvalidArgument, fmt::format("must be {}, not {}", what, quoted(given)));
+}
+
 std::string quoted(const std::string& text) {
   constexpr std::size_t kShown = 80;
   return "\"" + printable(text.substr(0, kShown)) + (text.size() > kShown ? "…\"" : "\"");

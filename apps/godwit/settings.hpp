@@ -74,6 +74,8 @@ Result<std::int64_t> parse_number(const std::string& text, std::int64_t lowest,
 Result<void> check_sip_uri(const std::string& text, bool with_user);
 /// The value in messages: quoted, control characters made visible, cut at 80 characters.
 std::string quoted(const std::string& text);
+/// What is wrong with a value, as SettingTable::TakeText wants it: "must be `what`, not `given`".
+tl::unexpected<Error> must_be(const std::string& what, const std::string& given);
 /// What came from a peer, fit for a terminal: no control characters.
 std::string printable(std::string text);
 

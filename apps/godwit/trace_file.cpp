@@ -18,10 +18,6 @@ namespace {
 
 constexpr const char* kStderr = "-";
 
-tl::unexpected<Error> must_be(const char* what, const std::string& given) {
-  return fail(ErrorCode::InvalidArgument, fmt::format("must be {}, not {}", what, quoted(given)));
-}
-
 void write(std::FILE* file, const TraceRecord& record) {
   fmt::print(file, "{:.3f} {}\n", to_ms(record.at.time_since_epoch()) / 1000.0,
              visible(to_string(record), true));
