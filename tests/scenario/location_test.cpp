@@ -1,23 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Servers found by name, and what happens when one of several does not answer.
-#include "world.hpp"
+#include "two_servers.hpp"
 
 namespace godwit::scenario {
 namespace {
 
-/// The usual world with a second server like the first. The names are the test's.
-class Servers {
+class Servers : public TwoServers {
  public:
-  explicit Servers(Stage chosen = {})
-      : world(std::move(chosen)),
-        second_host(world.network.add_host("server2")),
-        second_link(second_host.add_interface("eth0")),
-        second(world.network, prepared(), config()) {
-    second->bind("bob", world.peer.uri());
-  }
+  explicit Servers(const Stage& chosen = {}) : TwoServers(chosen, 5060, domains(chosen)) {}
 
-  IpAddress first_address() const { return world.server_address(); }
-  IpAddress second_address() const { return world.address(8); }
   testing::DnsZone& dns() { return world.network.dns(); }
 
   /// example.org: the first server before the second.
@@ -29,7 +20,6 @@ class Servers {
     dns().set_addresses("a.example.org", {first_address()});
     dns().set_addresses("b.example.org", {second_address()});
   }
-  void kill_first(bool dead = true) { world.server_host.down_link(2).black_hole = dead; }
 
   void add_account() {
     world.run_for(milliseconds(10));  // The phone knows its network.
@@ -37,11 +27,6 @@ class Servers {
     wanted.registrar.clear();  // The domain of the address.
     world.account = *world.phone.add_account(wanted);
   }
-  bool registered() const {
-    return world.phone.registration(world.account) == RegistrationState::Registered;
-  }
-  bool at_first() const { return world.server.contacts("alice").size() == 1; }
-  bool at_second() const { return second.contacts("alice").size() == 1; }
   /// Adds the account and waits; returns how long it took.
   Duration register_phone(Duration limit) {
     const TimePoint start = world.now();
@@ -49,31 +34,12 @@ class Servers {
     EXPECT_TRUE(world.run_until([&] { return registered(); }, limit));
     return world.now() - start;
   }
-  std::size_t failures_told() const {
-    std::size_t count = 0;
-    for (const auto& event : world.phone.all<RegistrationChanged>()) {
-      count += event.state == RegistrationState::Failed ? 1 : 0;
-    }
-    return count;
-  }
-
-  World world;
-  testing::Host& second_host;
-  std::uint32_t second_link;
-  testing::SimulatedServer second;
 
  private:
-  testing::Host& prepared() {
-    second_host.add_address(second_link, second_address());
-    second_host.add_default_route(world.stage.family, second_link, 100);
-    return second_host;
-  }
-  MiniServerConfig config() const {
-    MiniServerConfig result = world.stage.server;
-    result.locals = {{second_address(), 5060}};
-    result.domains.push_back("example.org");
-    if (world.stage.digest) result.users = {{"alice", "wonderland"}, {"bob", "builder"}};
-    return result;
+  static std::vector<std::string> domains(const Stage& stage) {
+    std::vector<std::string> all = stage.server.domains;
+    all.emplace_back("example.org");
+    return all;
   }
 };
 

@@ -2,7 +2,7 @@
 // Servers with several addresses over TCP and TLS: their connections are raced (RFC 8305).
 #include <algorithm>
 
-#include "world.hpp"
+#include "two_servers.hpp"
 
 namespace godwit::scenario {
 namespace {
@@ -17,22 +17,20 @@ Stage over(Transport transport) {
   return stage;
 }
 
-/// The usual world over streams, and a second server like the first; one name stands for both.
-class Places {
+/// Two servers over streams; one name stands for both.
+class Places : public TwoServers {
  public:
-  explicit Places(Stage chosen = over(Transport::Tcp))
-      : world(std::move(chosen)),
-        second_host(world.network.add_host("server2")),
-        second_link(second_host.add_interface("eth0")),
-        second(world.network, prepared(), config()) {
-    second->bind("bob", world.peer.uri());
+  explicit Places(const Stage& chosen = over(Transport::Tcp))
+      : TwoServers(chosen, default_port(chosen.transport), {"example.org", "sip.example.org"}) {
+    if (chosen.transport == Transport::Tls) {
+      world.server.stop_listening_streams();
+      world.server.listen_streams("sip.example.org");
+    }
     listen_second();
     publish({first_address(), second_address()});
     world.run_for(milliseconds(10));  // The phone knows its network.
   }
 
-  IpAddress first_address() const { return world.server_address(); }
-  IpAddress second_address() const { return world.address(8); }
   void publish(const std::vector<IpAddress>& addresses) {
     world.network.set_name("sip.example.org", addresses);
   }
@@ -51,7 +49,6 @@ class Places {
       second.listen_streams();
     }
   }
-  void silence_first(bool dead = true) { world.server_host.down_link(2).black_hole = dead; }
   void silence_second(bool dead = true) { second_host.down_link(second_link).black_hole = dead; }
   /// Both families, of which only IPv4 leads anywhere.
   void break_v6() {
@@ -74,11 +71,6 @@ class Places {
                       ? registrar
                       : std::string("sip:sip.example.org;transport=") + (tls ? "tls" : "tcp")));
   }
-  bool registered() const {
-    return world.phone.registration(world.account) == RegistrationState::Registered;
-  }
-  bool at_first() const { return world.server.contacts("alice").size() == 1; }
-  bool at_second() const { return second.contacts("alice").size() == 1; }
   Duration first_sent(const std::string& what) const {
     const auto sent = world.sent_sip(what, start);
     return sent.empty() ? seconds(999) : sent.front().at - start;
@@ -89,44 +81,15 @@ class Places {
     return i * kStagger + world.stage.rtt * (world.stage.transport == Transport::Tls ? 3 : 2) +
            2 * kMachine;
   }
-  std::size_t failures_told() const {
-    std::size_t count = 0;
-    for (const auto& event : world.phone.all<RegistrationChanged>()) {
-      count += event.state == RegistrationState::Failed ? 1 : 0;
-    }
-    return count;
-  }
 
-  World world;
-  testing::Host& second_host;
-  std::uint32_t second_link;
-  testing::SimulatedServer second;
   TimePoint start;
-
- private:
-  testing::Host& prepared() {
-    second_host.add_address(second_link, second_address());
-    second_host.add_default_route(world.stage.family, second_link, 100);
-    if (world.stage.transport == Transport::Tls) {
-      world.server.stop_listening_streams();
-      world.server.listen_streams("sip.example.org");
-    }
-    return second_host;
-  }
-  MiniServerConfig config() const {
-    MiniServerConfig result = world.stage.server;
-    result.locals = {{second_address(), default_port(world.stage.transport)}};
-    result.domains = {"example.org", "sip.example.org"};
-    if (world.stage.digest) result.users = {{"alice", "wonderland"}, {"bob", "builder"}};
-    return result;
-  }
 };
 
 class RaceScenario : public ::testing::TestWithParam<Transport> {};
 
 TEST_P(RaceScenario, ASilentServerCostsAQuarterOfASecondAndIsGivenUp) {
   Places places(over(GetParam()));
-  places.silence_first();
+  places.kill_first();
   places.add_account();
   ASSERT_TRUE(places.world.run_until([&] { return places.registered(); }, seconds(2)));
   EXPECT_TRUE(places.at_second());
@@ -136,7 +99,7 @@ TEST_P(RaceScenario, ASilentServerCostsAQuarterOfASecondAndIsGivenUp) {
   EXPECT_TRUE(places.world.phone.all<Warning>().empty()) << "the user has missed nothing";
   EXPECT_EQ(places.world.phone.streams(), 1U);
   // TCP would say SYN again: but the loser is closed.
-  places.silence_first(false);
+  places.kill_first(false);
   places.world.run_for(seconds(20));
   EXPECT_EQ(places.world.server.accepted_streams(), 0U);
   EXPECT_TRUE(places.at_second());
@@ -158,7 +121,7 @@ TEST_P(RaceScenario, AfterAChangeTheServerThatAnswersFirstIsTaken) {
   World& world = places.world;
   ASSERT_TRUE(
       world.run_until([&] { return places.at_first() && places.registered(); }, seconds(2)));
-  places.silence_first();
+  places.kill_first();
   places.start = world.now();
   world.move_to_lte();
   ASSERT_TRUE(world.run_until([&] { return world.phone.reports().size() == 1; }, seconds(5)));
@@ -206,7 +169,7 @@ TEST(Race, WhenAllFailItIsOneFailureThatNamesThem) {
       places.world.server.stop_listening_streams();
       places.second.stop_listening_streams();
     } else {
-      places.silence_first();
+      places.kill_first();
       places.silence_second();
     }
     places.add_account();
@@ -248,7 +211,7 @@ TEST(Race, WhileAllFailOthersGoOnSending) {
 
 TEST(Race, AChangeRestartsIt) {
   Places places;
-  places.silence_first();
+  places.kill_first();
   places.silence_second();
   places.add_account();
   World& world = places.world;
@@ -281,7 +244,7 @@ TEST(Race, ASlowServerIsNotLeftForAWorseOne) {
 TEST(Race, ASilentServerIsLeftForAWorseOneAfterTwoSecondsAndReturnedTo) {
   Places places;
   places.publish_in_order();
-  places.silence_first();
+  places.kill_first();
   places.add_account("sip:example.org;transport=tcp");
   ASSERT_TRUE(places.world.run_until([&] { return places.registered(); }, seconds(5)));
   EXPECT_TRUE(places.at_second());
@@ -289,14 +252,14 @@ TEST(Race, ASilentServerIsLeftForAWorseOneAfterTwoSecondsAndReturnedTo) {
   EXPECT_LE(places.first_sent("REGISTER"), seconds(2) + places.after(0) + places.world.stage.rtt);
   places.world.run_for(seconds(10));
   EXPECT_TRUE(places.at_second()) << "it is passed over for a while";
-  places.silence_first(false);
+  places.kill_first(false);
   EXPECT_TRUE(places.world.run_until([&] { return places.at_first() && places.registered(); },
                                      seconds(130)));
 }
 
 TEST(Race, ACallOfAnAccountThatDoesNotRegister) {
   Places places;
-  places.silence_first();
+  places.kill_first();
   AccountConfig wanted = places.config_of("sip:sip.example.org;transport=tcp");
   wanted.register_on_add = false;
   World& world = places.world;
