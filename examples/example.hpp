@@ -100,4 +100,51 @@ inline godwit::AccountConfig manual_account(const std::string& aor, const std::s
   return account;
 }
 
+/// The usual beginning and end: a network with one address, an account registered from it, and
+/// calls.
+class Phone {
+ public:
+  Phone(const std::string& aor, const std::string& password, const std::string& address)
+      : agent(told_by_us(), events.handler()) {
+    need(agent.update_network(network_with(address)));
+    account_ = need(agent.add_account(manual_account(aor, password)));
+    events.wait_for<godwit::RegistrationChanged>(
+        [](const auto& event) { return event.state == godwit::RegistrationState::Registered; });
+  }
+  /// Waits until the call is answered.
+  godwit::CallId call(const std::string& callee) {
+    const godwit::CallId call = need(agent.call(account_, callee));
+    wait_until(call, godwit::CallState::Confirmed);
+    return call;
+  }
+  /// Waits for what became of it, and ends if it failed.
+  void expect_refreshed(godwit::RequestId refresh, const std::string& otherwise) {
+    const auto done = events.wait_for<godwit::CallRefreshed>(
+        [=](const auto& event) { return event.request == refresh; });
+    if (!done.ok) Events::fail(otherwise + ": " + done.reason);
+  }
+  void hang_up_and_leave(godwit::CallId call) {
+    need(agent.hang_up(call));
+    wait_until(call, godwit::CallState::Ended);
+    agent.shutdown(std::chrono::seconds(2));
+  }
+
+  Events events;
+  godwit::UserAgent agent;
+
+ private:
+  /// From now on the application says what the network is like.
+  static godwit::UserAgentConfig told_by_us() {
+    godwit::UserAgentConfig config;
+    config.watch_network = false;
+    return config;
+  }
+  void wait_until(godwit::CallId call, godwit::CallState state) {
+    events.wait_for<godwit::CallStateChanged>(
+        [=](const auto& event) { return event.call == call && event.state == state; });
+  }
+
+  godwit::AccountId account_;
+};
+
 }  // namespace example
