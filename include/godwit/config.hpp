@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "godwit/address.hpp"
+#include "godwit/family.hpp"
 #include "godwit/header.hpp"
 #include "godwit/ip_change.hpp"
 #include "godwit/time.hpp"
@@ -146,6 +147,15 @@ struct AccountConfig {
   /// of them lives. The order is that of preference for calls. A registrar without Outbound gets
   /// one registration, over the first proxy that answers.
   std::vector<std::string> further_outbound_proxies;
+
+  /// Of the way to the servers. With a preference the registration goes over to it whenever there
+  /// is a way; calls stay where they are. A name that has no address of the only family, or a
+  /// network without it, is an error that says so; a server given as a literal of the other one is
+  /// InvalidArgument.
+  FamilyPolicy sip_family = FamilyPolicy::NoPreference;
+  /// Of the audio in our offers; what a peer offers is answered in its own family, or refused with
+  /// 488 where that is not allowed.
+  FamilyPolicy media_family = FamilyPolicy::NoPreference;
 };
 
 /// G.711 in both laws; the order is the order of preference in offers.

@@ -28,8 +28,8 @@ class Planner {
         chooser_(after, policy) {}
 
   std::optional<PlanRow> row(const Use& use) {
-    const Verdict signalling = judge(use.path, use.remote.address, use.suspended);
     PlanRow out;
+    const Verdict signalling = judge_signalling(use, out.remote);
     out.use = use.id;
     out.kind = use.kind;
     out.from = use.path;
@@ -38,10 +38,7 @@ class Planner {
     out.mode = signalling.mode;
     out.cause = signalling.cause;
     for (const MediaLeg& leg : use.media) {
-      // A stream on hold or not yet answered has no address of its own: it will go where SIP goes.
-      const IpAddress& own = leg.remote.address;
-      const bool known = own.family() != Family::None && !own.is_unspecified();
-      const Verdict media = judge(leg.path, known ? own : use.remote.address, use.suspended);
+      const Verdict media = judge_media(use, leg, signalling, out.remote);
       out.media.push_back(LegMove{leg.path, media.to, media.mode});
       if (media.mode > out.mode) {
         out.mode = media.mode;
@@ -56,6 +53,61 @@ class Planner {
   }
 
  private:
+  Verdict judge_signalling(const Use& use, std::optional<Endpoint>& next) {
+    const Family family = use.remote.address.family();
+    const bool allowed = family == Family::None || allows(use.policy.signalling, family);
+    Verdict verdict{std::nullopt, Mode::Suspend, ChangeCause::FamilyLost};
+    if (allowed) verdict = judge(use.path, use.remote.address, use.suspended);
+    if (verdict.mode != Mode::Suspend) return verdict;
+    for (const Endpoint& other : use.others) {
+      if (other == use.remote || !allows(use.policy.signalling, other.address.family())) continue;
+      const std::optional<Path>& best = chooser_.best(other.address);
+      if (!best) continue;
+      next = other;
+      return Verdict{best, departure(use.path, use.remote.address, use.suspended), verdict.cause};
+    }
+    return verdict;
+  }
+
+  Verdict judge_media(const Use& use, const MediaLeg& leg, const Verdict& signalling,
+                      const std::optional<Endpoint>& next) {
+    // A stream on hold or not yet answered has no address of its own: it will go where SIP goes.
+    const IpAddress& own = leg.remote.address;
+    const bool known = own.family() != Family::None && !own.is_unspecified();
+    const IpAddress& towards = known ? own : next ? next->address : use.remote.address;
+    Verdict verdict{std::nullopt, Mode::Suspend, ChangeCause::FamilyLost};
+    if (towards.family() == Family::None || allows(use.policy.media, towards.family())) {
+      verdict = judge(leg.path, towards, use.suspended);
+      if (verdict.mode != Mode::Suspend) return verdict;
+    }
+    // Nothing of ours reaches an address of that family, or nothing may: the peer is to be asked
+    // for one of another, from where the signalling goes.
+    if (!signalling.to) return verdict;
+    std::optional<Path> out = signalling.to;
+    if (!allows(use.policy.media, out->local.family())) out = way_out(preferred(use.policy.media));
+    if (!out || out->local.family() == towards.family()) return verdict;
+    if (out->local.is_loopback() != towards.is_loopback()) return verdict;
+    if (*out != leg.path || use.suspended) {
+      return Verdict{out, departure(leg.path, towards, use.suspended), verdict.cause};
+    }
+    // It is there already, and waits for the peer's address.
+    return Verdict{out, *out == signalling.to ? signalling.mode : Mode::Leave, signalling.cause};
+  }
+
+  /// How a use leaves a remote for another one.
+  Mode departure(const Path& path, const IpAddress& remote, bool suspended) const {
+    if (suspended) return Mode::Resume;
+    return chooser_.carries(path, remote) ? Mode::MakeBeforeBreak : Mode::Break;
+  }
+
+  std::optional<Path> way_out(Family family) {
+    // Documentation addresses stand for the world (RFC 5737, RFC 3849).
+    static const IpAddress kSomewhere4 = IpAddress::v4(192, 0, 2, 1);
+    static const IpAddress kSomewhere6 = *IpAddress::parse("2001:db8::1");
+    if (family == Family::None) return std::nullopt;
+    return chooser_.best(family == Family::V4 ? kSomewhere4 : kSomewhere6);
+  }
+
   Verdict judge(const Path& path, const IpAddress& remote, bool suspended) {
     if (remote.family() == Family::None) return Verdict{path, Mode::Leave, ChangeCause::Forced};
     const std::optional<Path>& best = chooser_.best(remote);

@@ -108,13 +108,16 @@ Result<void> Core::Impl::unregister_account(AccountId id, TimePoint now) {
 }
 
 void Core::Impl::place_account(Account& account, TimePoint now) {
-  if (!account.server) {
+  if (!account.server && !leave_spare(account, now)) {
     locate_server(account, now);
     return;
   }
   if (account.path || !judge_.has_snapshot()) return;
   // A suspended one is resumed by the judge's next change: it knows how often that may be.
-  if (account.suspended && !take_reachable_server(account)) return;
+  if (account.suspended && !take_reachable_server(account)) {
+    try_spare(account, now);
+    return;
+  }
   account.path = mobility::choose_path(judge_.current(), account.server->address, path_policy());
   if (!account.path && take_reachable_server(account)) {
     account.path = mobility::choose_path(judge_.current(), account.server->address, path_policy());
@@ -123,11 +126,12 @@ void Core::Impl::place_account(Account& account, TimePoint now) {
   account.suspended = true;
   account.registration->suspend(now);
   if (account.wants_registration) {
-    const std::string why = "no network path to " + account.server->to_string();
+    const std::string why = no_path_to(account);
     on_flow_failed(account, why, false, now);
     tell_registration(
         account, {account.id, RegistrationState::Suspended, 0, why, "", std::chrono::seconds(0)});
   }
+  try_spare(account, now);
 }
 
 bool Core::Impl::is_abandoned(const Account& account) const {

@@ -273,6 +273,10 @@ void Core::Impl::advance(Call& call, TimePoint now) {
   if (call.outgoing && !call.started) {
     start_outgoing(call, now);
   } else {
+    if (call.waiting_offer && (!call.next_media || call.next_media->rtp)) {
+      const sip::OfferReceived offer = *std::exchange(call.waiting_offer, std::nullopt);
+      on_offer(call, offer, now, false);
+    }
     if (call.flow_lost_at) restore_flow(call, now);
     if (call.move_pending) move_session(call, now);
     if (call.progress_wanted) send_progress(call, now);
@@ -307,7 +311,17 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
       return;
     }
   }
-  if (!call.media) open_first_media(call, hop->address);
+  if (!call.media) {
+    const FamilyPolicy wanted = accounts_.at(call.account)->config.media_family;
+    if (!media_way(call, hop->address) && !allows(wanted, call.path->local.family())) {
+      end_call(call,
+               std::string("there is no ") + to_string(preferred(wanted)) +
+                   " path for audio, and media_family is \"" + to_string(wanted) + "\"",
+               now);
+      return;
+    }
+    open_first_media(call, hop->address);
+  }
   open_listeners(*call.path);
   const Hop way = call.first_hop ? Hop{call.transport, *hop, call.tls_name} : account.hop();
   if (call.secure && way.transport != sip::Transport::Tls) {
@@ -339,6 +353,7 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   invite.timers.timeout = patience(call, *hop, now);
   call.session->answer_challenges(account.trusts(hop->address));
   remotes_changed_ = true;
+  call.moved_hop.reset();
   if (const auto sent = call.session->invite(std::move(invite), now); !sent) {
     finish_call(call, 0, "the call could not be placed: " + sent.error().detail);
   }
@@ -412,6 +427,8 @@ void Core::Impl::answer_incoming(Call& call, TimePoint now) {
     return;
   }
   apply_agreed(call, answer->agreed, path->id);
+  // The network has changed while it rang, and nothing leads to what was offered: asked anew.
+  if (is_gap(answer->agreed, path->path.local)) call.wish.family = call.offered_differently = true;
   set_state(call, CallState::Confirmed, 200, "answered here");
   schedule(call, CallTimer::Unproven, now + kUnprovenAudio);
 }
@@ -427,12 +444,12 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
     if (recovery_ && recovery_->awaits_registration(call.way)) return;
     call.wait_for_registration = false;
   }
-  if (call.reroute) return;  // Another way is being looked up.
+  if (call.reroute || call.detour) return;  // Another way is being looked up, or taken.
   const MediaPath* path = call.next_media ? &*call.next_media : &*call.media;
   if (!path->rtp) return;  // PathOpened or PathFailed brings us back here.
   // RFC 4028 §7.4 recommends UPDATE, without an offer, for what only the session timer wants.
-  const bool only_timer =
-      call.wish.timer && !call.wish.hold_changed && !call.wish.recovery && !call.wish.flow_lost;
+  const bool only_timer = call.wish.timer && !call.wish.hold_changed && !call.wish.recovery &&
+                          !call.wish.flow_lost && !call.wish.family;
   const sip::Dialog* dialog = call.session->dialog();
   const bool bare_update = only_timer && !early && !call.update_refused && dialog != nullptr &&
                            dialog->peer_allows(wire::Method::Update);
@@ -447,7 +464,7 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
   if (const auto limit = patience(call, refresh.flow.remote, now)) refresh.timers.timeout = limit;
   refresh.generation = call.generation;
   if (!bare_update) {
-    const bool changes = call.wish.recovery || call.wish.hold_changed;
+    const bool changes = call.wish.recovery || call.wish.hold_changed || call.wish.family;
     const auto said = call.sent;
     call.open_offer = call.next_offer(config_.media, *path);
     // RFC 3264 §8: what is said again without a change keeps its version.

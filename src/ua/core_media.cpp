@@ -22,7 +22,8 @@ MediaPath Core::Impl::open_media_path(Call& call, const mobility::Path& path) {
 }
 
 void Core::Impl::open_first_media(Call& call, const IpAddress& towards) {
-  const auto path = mobility::choose_path(judge_.current(), towards, path_policy());
+  const auto path = call.outgoing ? media_way(call, towards)
+                                  : mobility::choose_path(judge_.current(), towards, path_policy());
   call.media = open_media_path(call, path ? *path : *call.path);
 }
 
@@ -48,7 +49,10 @@ void Core::Impl::apply_agreed(Call& call, const AgreedAudio& agreed, media::Path
   // Aiming again at the same place from the same path would undo a latched source.
   const bool same_path = call.aimed_from == from;
   if (path != nullptr && !(same_remote && same_path)) {
-    aim_media(call, *path, std::nullopt);
+    const bool gap = is_gap(agreed, path->path.local);
+    const auto dead_since = call.media_dead_since;
+    if (!gap) call.media_dead_since.reset();
+    aim_media(call, *path, gap ? std::nullopt : dead_since);
     call.aimed_from = from;
   }
   remotes_changed_ = true;

@@ -43,6 +43,8 @@ std::vector<mobility::Use> Core::Impl::collect_uses() const {
     if (account->is_further()) use.name += " flow " + std::to_string(account->reg_id);
     if (account->path) use.path = *account->path;
     use.remote = *account->server;
+    use.others = other_ways(*account);
+    use.policy.signalling = account->config.sip_family;
     use.suspended = account->suspended;
     uses.push_back(std::move(use));
   }
@@ -56,6 +58,10 @@ std::vector<mobility::Use> Core::Impl::collect_uses() const {
     use.name = "call " + std::to_string(id.value());
     use.path = *call->path;
     use.remote = (call->started ? *call->session : *call->former).flow().remote;
+    if (call->moved_hop) use.remote = call->moved_hop->remote;
+    use.others = other_ways(*call);
+    use.policy.signalling = accounts_.at(call->account)->config.sip_family;
+    use.policy.media = accounts_.at(call->account)->config.media_family;
     use.suspended = call->suspended;
     if (call->media) {
       const MediaPath& path = call->next_media ? *call->next_media : *call->media;
@@ -78,6 +84,8 @@ std::vector<mobility::Use> Core::Impl::collect_uses() const {
     use.name = (usage->subscription ? "subscription " : "publication ") + std::to_string(number);
     if (usage->path) use.path = *usage->path;
     use.remote = *hop;
+    if (!usage->target.direct) use.others = other_ways(account);
+    use.policy.signalling = account.config.sip_family;
     use.suspended = usage->suspended;
     use.policy.movable = account.config.ip_change.update_contact;
     uses.push_back(std::move(use));
@@ -158,6 +166,7 @@ void Core::Impl::recover_registration(const mobility::PlanRow& row) {
     touch(account->id);  // place_account() tells of the suspension.
     return;
   }
+  if (row.remote) take_way(*account, *row.remote);
   account->path = row.to;
   account->suspended = false;
   account->wait_for_answer = row.mode == mobility::Mode::MakeBeforeBreak;
@@ -212,6 +221,12 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
     timers_.cancel(call->deadline);
     progress(recovery_->call_resumed(call->id, now));
   }
+  call->offered_differently = false;
+  call->detour = false;
+  if (call->moved_hop && call->moved_hop->remote.address.family() != row.to->local.family()) {
+    call->moved_hop.reset();
+  }
+  if (row.remote) take_way(*call, *row.remote);
   if (call->outgoing && call->state != CallState::Confirmed &&
       call->session->state() != sip::SessionState::Confirmed) {
     // Its responses follow the Via of the INVITE, to an address that is gone.
@@ -280,7 +295,7 @@ void Core::Impl::restart_outgoing(Call& call, const mobility::PlanRow& row) {
 
 void Core::Impl::cancel_former(Call& call, TimePoint now) {
   if (!call.former_to_cancel || !call.path) return;
-  const Hop hop = hop_of(call.former->flow());
+  const Hop hop = former_hop(call);
   const auto flow = flow_to(*call.path, hop, now);
   if (const auto why = flow_failure(*call.path, hop)) {
     call.former_to_cancel = false;
@@ -327,6 +342,11 @@ void Core::Impl::move_media(Call& call, const mobility::PlanRow& row,
   if (call.next_media) instruct(call, media::ClosePath{call.next_media->id, {}});
   call.next_media = open_media_path(call, *leg.to);
   if (leg.mode == mobility::Mode::MakeBeforeBreak) return;  // Switched when the offer is answered.
+  if (call.agreed && is_gap(*call.agreed, leg.to->local)) {
+    // It can only go out once the peer has told of an address of this family.
+    if (!call.media_dead_since) call.media_dead_since = change.detected_at;
+    return;
+  }
   // The old path carries nothing: audio goes out on the new one at once, with no signalling.
   aim_media(call, *call.next_media, change.detected_at);
   call.aimed_from = call.next_media->id;
@@ -334,6 +354,7 @@ void Core::Impl::move_media(Call& call, const mobility::PlanRow& row,
 
 void Core::Impl::move_session(Call& call, TimePoint now) {
   open_listeners(*call.path);
+  if (call.detour) return advance_detour(call, now);
   const Hop hop = hop_of(call);
   const auto flow = flow_to(*call.path, hop, now);
   if (!flow) {
@@ -369,6 +390,7 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
     return;
   }
   call.session->move_flow(*flow, dialog_contact_for(call, *flow));
+  call.moved_hop.reset();
   // It may have been lost with the connection.
   if (call.wish.flow_lost && old != flow->listener && call.session->ack_is_fresh(now)) {
     call.session->resend_ack(now);
@@ -382,6 +404,7 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
       call.refresh_in_flight = false;
       call.wish.hold_changed = call.wish.hold_changed || call.in_flight.hold_changed;
       call.wish.flow_lost = call.wish.flow_lost || call.in_flight.flow_lost;
+      call.wish.family = call.wish.family || call.in_flight.family;
       call.in_flight = {};
     }
     if (call.session->ack_is_fresh(now)) call.session->resend_ack(now);
@@ -459,6 +482,12 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
     if (failed.status != 408) return;
   }
   if (!carried.recovery) {
+    if (carried.family && failed.status != 408 && failed.status != 481) {
+      end_call(call,
+               "the peer's audio cannot be reached, and it answered another offer with " + what,
+               now);
+      return;
+    }
     // RFC 3261 §14.1: a rejected re-INVITE leaves the session as it was, but these end the dialog
     // (§12.2.1.2).
     if (failed.status == 408 || failed.status == 481) {
@@ -475,6 +504,11 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
   if (failed.status != 481 && stay_on_old_path(call)) {
     warn("call " + std::to_string(call.id.value()) + " stays on " + call.path->to_string() +
          ": the peer answered the move with " + what);
+    return;
+  }
+  if ((failed.status == 488 || failed.status == 606) && offer_differently(call)) {
+    call.wish.add(carried);
+    touch(call.id);
     return;
   }
   const std::string answered = "the peer answered the move with " + what;
@@ -532,7 +566,14 @@ void Core::Impl::on_proof_timer(Call& call, TimePoint) {
 void Core::Impl::on_deadline(Call& call, TimePoint now) {
   if (!call.suspended || call.state == CallState::Ended) return;
   call.ending = true;
-  call.session->give_up("lost on a network change: no network came back in time", now);
+  const Family theirs = call.session->flow().remote.address.family();
+  const bool online = mobility::is_online(judge_.current());
+  call.session->give_up(
+      online && !mobility::has_family(judge_.current(), theirs)
+          ? std::string("lost on a network change: the call's next hop is reached only by ") +
+                to_string(theirs) + ", which the network does not have"
+          : "lost on a network change: no network came back in time",
+      now);
 }
 
 void Core::Impl::on_unreachable_timer(Call& call, TimePoint now) {

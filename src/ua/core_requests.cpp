@@ -54,6 +54,7 @@ std::optional<int> Core::Impl::invite_refusal(const sip::Flow& flow, const wire:
   if (shutting_down_) return 480;
   Call* replaced = nullptr;
   if (const auto status = find_replaced(request, &replaced)) return status;
+  if (offers_lost_family(*account, flow, request)) return 488;
   // It takes a place that is taken already.
   if (replaced != nullptr) return std::nullopt;
   if (calls_.size() >= config_.max_calls) return 486;
@@ -82,6 +83,11 @@ void Core::Impl::refuse(const sip::RequestArrived& event, int status, TimePoint 
     // RFC 5630 §8: what is wrong with the scheme is said in a Warning.
     headers.emplace_back(wire::HeaderId::Warning,
                          "380 " + event.flow.local.to_string() + " \"SIPS Not Allowed\"");
+  }
+  if (status == 488) {
+    // RFC 3261 §20.43: the only 488 from here is for the family of the offer's address.
+    headers.emplace_back(wire::HeaderId::Warning, "301 " + event.flow.local.to_string() +
+                                                      " \"Incompatible network address formats\"");
   }
   respond(event, status, std::move(headers), now);
 }
@@ -203,14 +209,10 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
   if (call.state == CallState::Ended) return;  // The session has refused it.
 
   IpAddress towards = event.flow.remote.address;
-  if (const auto offer = wire::parse_sdp(call.peer_offer); offer && !offer->media.empty()) {
-    const auto* connection = offer->connection_of(offer->media.front());
-    const auto address = connection != nullptr ? connection->literal() : std::nullopt;
-    // A caller elsewhere cannot mean our own loopback: there only our own services listen.
-    if (address && !address->is_unspecified() && !address->is_multicast() &&
-        (!address->is_loopback() || towards.is_loopback())) {
-      towards = *address;
-    }
+  // A caller elsewhere cannot mean our own loopback: there only our own services listen.
+  if (const auto address = offered_address(call.peer_offer);
+      address && (!address->is_loopback() || towards.is_loopback())) {
+    towards = *address;
   }
   open_first_media(call, towards);
   IncomingCall incoming;
