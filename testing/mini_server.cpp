@@ -499,7 +499,8 @@ void MiniServer::route_request(const Arrival& arrival, SipText request) {
       refuse(503, "Too many calls");
       return;
     }
-    invites_[key] = InviteTarget{request.uri, *hop, arrival.now + kInviteMemory};
+    invites_[key] = InviteTarget{request.uri, *hop, arrival.now + kInviteMemory,
+                                 index_of(arrival.local, arrival.transport)};
     invite_age_.emplace_back(arrival.now + kInviteMemory, key);
   }
   forward(arrival, std::move(request), *hop);
@@ -540,11 +541,15 @@ void MiniServer::forward(const Arrival& arrival, SipText request, const ServerHo
     request.prepend("Record-Route", record_route_entry({*out, hop.transport}, token));
   }
   // RFC 3261 §16.11: the branch is a function of what the request's retransmissions share, so that
-  // CANCEL and the ACK to a failure get the INVITE's.
+  // CANCEL and the ACK to a failure get the INVITE's, at whichever of our ends they arrive.
+  const auto invite = invites_.find(key);
+  const std::size_t arrived_at = invite != invites_.end()
+                                     ? invite->second.arrived_at
+                                     : index_of(arrival.local, arrival.transport);
   request.prepend("Via", std::string("SIP/2.0/") + via_name(hop.transport) + " " +
                              out->address.to_uri_host() + ":" + std::to_string(out->port) +
                              ";branch=z9hG4bK" + hex(fnv1a(key)) + "." +
-                             std::to_string(index_of(arrival.local, arrival.transport)));
+                             std::to_string(arrived_at));
   ++counters_.forwarded_requests;
   outputs_.push_back(ServerDatagram{*out, target, request.to_string(), hop.transport});
 }

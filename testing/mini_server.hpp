@@ -181,6 +181,7 @@ class MiniServer {
     std::string uri;
     ServerHop hop;
     TimePoint forget_at;
+    std::size_t arrived_at = 0;  ///< At which of its ends, see index_of().
   };
   struct User {
     std::vector<ServerBinding> bindings;

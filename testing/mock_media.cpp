@@ -29,18 +29,37 @@ MockMedia::MockMedia(Network& network, Host& host, const Endpoint& local, std::u
   sequence_ = static_cast<std::uint16_t>(random.between(0, 65'535));
   timestamp_ = static_cast<std::uint32_t>(random.next());
   ssrc_ = static_cast<std::uint32_t>(random.next());
-  rtp_ = *host.bind(local, 0, [this](SocketId, const Endpoint& from, const std::string& bytes) {
-    receive(from, bytes);
-  });
-  rtcp_ = *host.bind({local.address, static_cast<std::uint16_t>(local.port + 1)}, 0,
-                     [this](SocketId, const Endpoint&, const std::string& bytes) {
-                       if (is_rtcp(bytes)) ++rtcp_on_own_port_;
-                     });
+  ports_.push_back(bind(local));
 }
 
 MockMedia::~MockMedia() {
-  host_.close(rtp_);
-  host_.close(rtcp_);
+  for (const Ports& ports : ports_) {
+    host_.close(ports.rtp);
+    host_.close(ports.rtcp);
+  }
+}
+
+MockMedia::Ports MockMedia::bind(const Endpoint& local) {
+  Ports ports{local, {}, {}};
+  ports.rtp = *host_.bind(
+      local, 0,
+      [this](SocketId, const Endpoint& from, const std::string& bytes) { receive(from, bytes); });
+  ports.rtcp = *host_.bind({local.address, static_cast<std::uint16_t>(local.port + 1)}, 0,
+                           [this](SocketId, const Endpoint&, const std::string& bytes) {
+                             if (is_rtcp(bytes)) ++rtcp_on_own_port_;
+                           });
+  return ports;
+}
+
+void MockMedia::listen_also_at(const IpAddress& address) {
+  ports_.push_back(bind({address, local_.port}));
+}
+
+std::optional<Endpoint> MockMedia::local(Family family) const {
+  for (const Ports& ports : ports_) {
+    if (ports.local.address.family() == family) return ports.local;
+  }
+  return std::nullopt;
 }
 
 void MockMedia::send_to(std::optional<Endpoint> remote, std::uint8_t payload_type) {
@@ -90,7 +109,10 @@ void MockMedia::tick() {
   timestamp_ += kSamples;
   if (!muted_) {
     ++sent_;
-    (void)host_.send(rtp_, *target_, std::move(packet));
+    for (const Ports& ports : ports_) {
+      if (ports.local.address.family() != target_->address.family()) continue;
+      (void)host_.send(ports.rtp, *target_, packet);
+    }
   }
   *next_ += kPacketTime;
   alarm_.set(next_);

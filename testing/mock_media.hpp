@@ -22,11 +22,15 @@ class MockMedia {
   /// Binds `local` and the port after it. `latch_after`: packets from a new source before the
   /// peer sends there; 0: never.
   MockMedia(Network& network, Host& host, const Endpoint& local, std::uint32_t latch_after);
+  /// Binds the same ports of this address, of the other family, too.
+  void listen_also_at(const IpAddress& address);
   ~MockMedia();
   MockMedia(const MockMedia&) = delete;
   MockMedia& operator=(const MockMedia&) = delete;
 
   const Endpoint& local() const { return local_; }
+  /// Where audio of that family comes to; nullopt: nowhere.
+  std::optional<Endpoint> local(Family family) const;
   /// Where SDP says that we shall send; nullopt: nowhere.
   void send_to(std::optional<Endpoint> remote, std::uint8_t payload_type);
   void stop();
@@ -61,6 +65,12 @@ class MockMedia {
   const std::set<std::uint32_t>& ssrcs() const { return ssrcs_; }
 
  private:
+  struct Ports {
+    Endpoint local;
+    SocketId rtp;
+    SocketId rtcp;
+  };
+  Ports bind(const Endpoint& local);
   void tick();
   void receive(const Endpoint& from, const std::string& bytes);
 
@@ -68,8 +78,7 @@ class MockMedia {
   Host& host_;
   Endpoint local_;
   std::uint32_t latch_after_;
-  SocketId rtp_;
-  SocketId rtcp_;
+  std::vector<Ports> ports_;  ///< One of each family.
   std::optional<Endpoint> target_;
   std::uint8_t payload_type_ = 0;
   std::optional<Endpoint> candidate_;

@@ -39,6 +39,7 @@ MockPeer::MockPeer(Network& network, Host& host, MockPeerConfig config)
   session_.origin_address = std::string("IN ") + (config_.local.address.is_v4() ? "IP4 " : "IP6 ") +
                             config_.local.address.to_string();
   session_.rtp = media_->local();
+  if (config_.other_address.family() != Family::None) media_->listen_also_at(config_.other_address);
 }
 
 MockPeer::~MockPeer() {
@@ -158,6 +159,9 @@ void MockPeer::send_request(SipText request) {
 std::string MockPeer::local_sdp(const std::string& direction) {
   ++session_.version;
   session_.direction = direction;
+  if (remote_session_) {
+    session_.rtp = media_->local(remote_session_->rtp.address.family()).value_or(media_->local());
+  }
   return write_sdp(session_);
 }
 

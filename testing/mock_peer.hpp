@@ -28,6 +28,9 @@ struct MockPeerConfig {
   Endpoint local;   ///< SIP; the audio is on `rtp_port` of the same address.
   Endpoint server;  ///< First hop of what it sends outside a dialog.
   std::uint16_t rtp_port = 40'000;
+  /// Of the other family than `local`, for audio: an offer is answered in its own family. Empty: it
+  /// has none, and answers what it always does, as real phones do.
+  IpAddress other_address = {};
   std::uint32_t latch_after = 0;  ///< 0: sends where SDP says; PJSIP: 10.
   bool allow_update = true;       ///< Says so in Allow.
   /// A re-INVITE before the ACK to our last 2xx gets 500, as from peers that do not overlap them.

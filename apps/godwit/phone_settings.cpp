@@ -143,6 +143,15 @@ Result<ContactRewrite> parse_contact_rewrite(const std::string& text) {
   return must_be("off, auto or always", text);
 }
 
+Result<FamilyPolicy> parse_family(const std::string& text) {
+  if (text == "any") return FamilyPolicy::NoPreference;
+  if (text == "prefer-4") return FamilyPolicy::Prefer4;
+  if (text == "prefer-6") return FamilyPolicy::Prefer6;
+  if (text == "only-4") return FamilyPolicy::Only4;
+  if (text == "only-6") return FamilyPolicy::Only6;
+  return must_be("any, prefer-4, prefer-6, only-4 or only-6", text);
+}
+
 /// "PROVIDER PRID [PARAM]", separated by spaces.
 Result<PushConfig> parse_push(const std::string& text) {
   std::istringstream words(text);
@@ -310,6 +319,15 @@ PhoneFlags::PhoneFlags(CLI::App& command) {
               "replace a public one) or always "
               "[auto]",
               into(account.contact_rewrite, parse_contact_rewrite));
+  table_.text("sip-family", "WHICH",
+              "Address family of the way to the servers: any, prefer-4, prefer-6, only-4 or only-6 "
+              "[any]",
+              into(account.sip_family, parse_family));
+  table_.text(
+      "media-family", "WHICH",
+      "Address family of the audio in our offers: any, prefer-4, prefer-6, only-4 or only-6 "
+      "[any]",
+      into(account.media_family, parse_family));
   table_.text("push", "\"PROVIDER PRID [PARAM]\"",
               "Where to send push notifications (RFC 8599); the command push-wake is for when one "
               "comes",

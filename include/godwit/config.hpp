@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "godwit/address.hpp"
+#include "godwit/family.hpp"
 #include "godwit/header.hpp"
 #include "godwit/ip_change.hpp"
 #include "godwit/socket.hpp"
@@ -165,6 +166,15 @@ struct AccountConfig {
   /// Learn the Contact (see `contact_rewrite`) also from a challenge: the REGISTER with credentials
   /// has it already, which saves one.
   bool contact_from_challenge = true;
+
+  /// Of the way to the servers. With a preference the registration goes over to it whenever there
+  /// is a way; calls stay where they are. A name that has no address of the only family, or a
+  /// network without it, is an error that says so; a server given as a literal of the other one is
+  /// InvalidArgument.
+  FamilyPolicy sip_family = FamilyPolicy::NoPreference;
+  /// Of the audio in our offers; what a peer offers is answered in its own family, or refused with
+  /// 488 where that is not allowed.
+  FamilyPolicy media_family = FamilyPolicy::NoPreference;
 };
 
 /// How modify_account() goes about it.

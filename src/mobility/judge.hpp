@@ -53,6 +53,11 @@ class Judge {
   /// The first one is what later ones are compared with; uses before it are suspended ones.
   void on_snapshot(NetworkSnapshot snapshot, const std::vector<Use>& uses, TimePoint now);
 
+  /// More is known of the uses (where else their work can be done): judges them anew.
+  void on_uses(const std::vector<Use>& uses, TimePoint now) {
+    if (has_snapshot_) judge(uses, now);
+  }
+
   /// handle_ip_change(): acts on the latest snapshot, whatever it shows: at once, but within
   /// kForceSpacing of the last time joined into one change at its end, or into one that comes
   /// sooner by itself. Returns the generation that poll() will hand out; before the first snapshot

@@ -30,10 +30,8 @@ class Planner {
         policy_(policy) {}
 
   std::optional<PlanRow> row(const Use& use) {
-    const bool waits = use.policy.only_when_lost;
-    const Verdict signalling =
-        judge(use, use.path, use.remote.address, waits, chooser(use.policy.paths));
     PlanRow out;
+    const Verdict signalling = judge_signalling(use, out.remote);
     out.use = use.id;
     out.kind = use.kind;
     out.from = use.path;
@@ -42,11 +40,7 @@ class Planner {
     out.mode = signalling.mode;
     out.cause = signalling.cause;
     for (const MediaLeg& leg : use.media) {
-      // A stream on hold or not yet answered has no address of its own: it will go where SIP goes.
-      const IpAddress& own = leg.remote.address;
-      const bool known = own.family() != Family::None && !own.is_unspecified();
-      const Verdict media = judge(use, leg.path, known ? own : use.remote.address,
-                                  waits || use.policy.keep_media, chooser(leg.paths));
+      const Verdict media = judge_media(use, leg, signalling, out.remote);
       out.media.push_back(LegMove{leg.path, media.to, media.mode});
       if (media.mode > out.mode) {
         out.mode = media.mode;
@@ -65,6 +59,70 @@ class Planner {
     const auto [entry, fresh] = choosers_.try_emplace(own ? *own : policy_);
     if (fresh) entry->second = std::make_unique<PathChooser>(after_, entry->first);
     return *entry->second;
+  }
+
+  Verdict judge_signalling(const Use& use, std::optional<Endpoint>& next) {
+    PathChooser& paths = chooser(use.policy.paths);
+    const Family family = use.remote.address.family();
+    const bool allowed = family == Family::None || allows(use.policy.signalling, family);
+    Verdict verdict{std::nullopt, Mode::Suspend, ChangeCause::FamilyLost};
+    if (allowed) {
+      verdict = judge(use, use.path, use.remote.address, use.policy.only_when_lost, paths);
+    }
+    if (verdict.mode != Mode::Suspend) return verdict;
+    for (const Endpoint& other : use.others) {
+      if (other == use.remote || !allows(use.policy.signalling, other.address.family())) continue;
+      const std::optional<Path>& best = paths.best(other.address);
+      if (!best) continue;
+      next = other;
+      return Verdict{best, departure(use, use.path, use.remote.address, paths), verdict.cause};
+    }
+    return verdict;
+  }
+
+  Verdict judge_media(const Use& use, const MediaLeg& leg, const Verdict& signalling,
+                      const std::optional<Endpoint>& next) {
+    PathChooser& paths = chooser(leg.paths);
+    // A stream on hold or not yet answered has no address of its own: it will go where SIP goes.
+    const IpAddress& own = leg.remote.address;
+    const bool known = own.family() != Family::None && !own.is_unspecified();
+    const IpAddress& towards = known ? own : next ? next->address : use.remote.address;
+    Verdict verdict{std::nullopt, Mode::Suspend, ChangeCause::FamilyLost};
+    if (towards.family() == Family::None || allows(use.policy.media, towards.family())) {
+      const bool waits = use.policy.only_when_lost || use.policy.keep_media;
+      verdict = judge(use, leg.path, towards, waits, paths);
+      if (verdict.mode != Mode::Suspend) return verdict;
+    }
+    // Nothing of ours reaches an address of that family, or nothing may: the peer is to be asked
+    // for one of another, from where the signalling goes.
+    if (!signalling.to) return verdict;
+    std::optional<Path> out = signalling.to;
+    if (leg.paths) out = way_out(out->local.family(), paths);
+    if (!out || !allows(use.policy.media, out->local.family())) {
+      out = way_out(preferred(use.policy.media), paths);
+    }
+    if (!out || out->local.family() == towards.family()) return verdict;
+    if (out->local.is_loopback() != towards.is_loopback()) return verdict;
+    if (*out != leg.path || use.suspended) {
+      return Verdict{out, departure(use, leg.path, towards, paths), verdict.cause};
+    }
+    // It is there already, and waits for the peer's address.
+    return Verdict{out, *out == signalling.to ? signalling.mode : Mode::Leave, signalling.cause};
+  }
+
+  /// How a use leaves a remote for another one.
+  static Mode departure(const Use& use, const Path& path, const IpAddress& remote,
+                        PathChooser& paths) {
+    if (use.suspended) return Mode::Resume;
+    return paths.carries(path, remote) ? Mode::MakeBeforeBreak : Mode::Break;
+  }
+
+  static std::optional<Path> way_out(Family family, PathChooser& paths) {
+    // Documentation addresses stand for the world (RFC 5737, RFC 3849).
+    static const IpAddress kSomewhere4 = IpAddress::v4(192, 0, 2, 1);
+    static const IpAddress kSomewhere6 = *IpAddress::parse("2001:db8::1");
+    if (family == Family::None) return std::nullopt;
+    return paths.best(family == Family::V4 ? kSomewhere4 : kSomewhere6);
   }
 
   /// `waits`: until the path carries nothing any more.

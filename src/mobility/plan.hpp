@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "godwit/family.hpp"
 #include "godwit/network.hpp"
 #include "godwit/report.hpp"
 #include "godwit/strong_id.hpp"
@@ -44,6 +45,8 @@ struct UsePolicy {
   bool keep_media = false;
   /// Whether ChangeCause::Forced is meant for it.
   bool asked = true;
+  FamilyPolicy signalling = FamilyPolicy::NoPreference;
+  FamilyPolicy media = FamilyPolicy::NoPreference;
 };
 
 /// A stream of media, which may take another path than the signalling does.
@@ -60,6 +63,9 @@ struct Use {
   std::string name;  ///< For people, e.g. "call 1"; empty: made from kind and id.
   Path path;         ///< Of the signalling; of a suspended use, the one it had (or none).
   Endpoint remote;   ///< The next hop of the signalling.
+  /// Where its work can be done too, e.g. the same server's address of the other family, the best
+  /// first; looked at when nothing leads to `remote` or its family is not allowed.
+  std::vector<Endpoint> others = {};
   std::vector<MediaLeg> media;
   bool suspended = false;  ///< Waits for a network; nothing is sent.
   UsePolicy policy;
@@ -99,7 +105,9 @@ struct PlanRow {
   Urgency urgency = Urgency::Immediate;
   Mode mode = Mode::Leave;  ///< Of the use as a whole: the gravest of its legs, in Mode's order.
   Mode signalling = Mode::Leave;  ///< Of the signalling alone; Leave: it may stay as it is.
-  std::vector<LegMove> media;     ///< One for each of the use's legs, in their order.
+  /// The next hop from now on, one of the use's `others`; absent: it stays.
+  std::optional<Endpoint> remote = std::nullopt;
+  std::vector<LegMove> media;  ///< One for each of the use's legs, in their order.
 };
 
 struct RecoveryPlan {

@@ -97,6 +97,11 @@ std::vector<Use> any_uses() {
     use.remote = Endpoint{*pick(remotes()), 5060};
     use.suspended = chance(20);
     use.policy.movable = chance(90);
+    for (std::uint32_t n = chance(40) ? draw(1, 2) : 0; n > 0; --n) {
+      use.others.push_back(Endpoint{*pick(remotes()), 5060});
+    }
+    if (chance(20)) use.policy.signalling = static_cast<FamilyPolicy>(draw(0, 4));
+    if (chance(20)) use.policy.media = static_cast<FamilyPolicy>(draw(0, 4));
     if (use.kind == UseKind::Call) {
       for (std::uint32_t n = draw(0, 2); n > 0; --n) {
         use.media.push_back(MediaLeg{any_path(), Endpoint{*pick(remotes()), 4000}});
@@ -159,6 +164,7 @@ void carry_out(const RecoveryPlan& plan, std::vector<Use>& uses) {
     if (row.mode == Mode::Leave) continue;
     use->suspended = row.mode == Mode::Suspend;
     if (row.to) use->path = *row.to;
+    if (row.remote) use->remote = *row.remote;
     for (std::size_t i = 0; i < row.media.size(); ++i) {
       if (row.media[i].to) use->media[i].path = *row.media[i].to;
     }
@@ -207,14 +213,23 @@ RC_GTEST_PROP(PlanProperty, never_moves_anything_to_an_address_it_must_not_use, 
   for (const PlanRow& row : result.rows) {
     const Use& use =
         *std::find_if(uses.begin(), uses.end(), [&](const Use& u) { return u.id == row.use; });
-    if (row.to && *row.to != use.path) {
-      check_new_path(after, *row.to, use.remote.address, policy);
+    const Endpoint next = row.remote.value_or(use.remote);
+    if (row.remote) {
+      RC_ASSERT(std::find(use.others.begin(), use.others.end(), next) != use.others.end());
+      RC_ASSERT(allows(use.policy.signalling, next.address.family()));
     }
+    if (row.to && *row.to != use.path) check_new_path(after, *row.to, next.address, policy);
     RC_ASSERT(row.media.size() == use.media.size());
     for (std::size_t i = 0; i < row.media.size(); ++i) {
       const LegMove& leg = row.media[i];
       if (leg.to && *leg.to != leg.from) {
-        check_new_path(after, *leg.to, leg_remote(use, i), policy);
+        RC_ASSERT(allows(use.policy.media, leg.to->local.family()));
+        if (leg.to->local.family() == leg_remote(use, i).family()) {
+          check_new_path(after, *leg.to, leg_remote(use, i), policy);
+        } else if (leg.to == row.to) {
+          // The peer is to be asked for an address of the family that the signalling has.
+          RC_ASSERT(leg.to->local.family() == next.address.family());
+        }
       }
       RC_ASSERT(leg.mode <= row.mode);
     }

@@ -421,12 +421,13 @@ TEST(Plan, media_may_take_another_path_than_signalling) {
   const RecoveryPlan cut = plan(no_wlan, compute_delta(before, no_wlan), {mixed});
   EXPECT_EQ(show(cut), "1 suspend wlan0 10.1.0.2 -> none LinkDown [leave eth0 10.3.0.2]");
 
-  // The peer's family is gone, the server's is not: the call as a whole has to wait.
+  // The peer's family is gone, the server's is not: over the server the peer is asked for another.
   Use dual = use(1, UseKind::Call, kWlan, "192.0.2.1");
   dual.media.push_back({kWlan6, endpoint("[2001:db8:9::1]:4000")});
   EXPECT_EQ(show(plan(only_wlan(), Delta{}, {dual})),
-            "1 suspend wlan0 10.1.0.2 -> wlan0 10.1.0.2 FamilyLost [suspend none]");
-  EXPECT_EQ(show(plan(only_wlan(), Delta{}, {suspended(dual)})), "nothing");
+            "1 break wlan0 10.1.0.2 -> wlan0 10.1.0.2 FamilyLost [break wlan0 10.1.0.2]");
+  EXPECT_EQ(show(plan(only_wlan(), Delta{}, {suspended(dual)})),
+            "1 resume wlan0 10.1.0.2 -> wlan0 10.1.0.2 RouteToRemoteMoved [resume wlan0 10.1.0.2]");
 }
 
 TEST(Plan, a_stream_without_an_address_of_its_own_follows_the_signalling) {

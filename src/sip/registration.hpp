@@ -147,6 +147,8 @@ class Registration {
   void suspend(TimePoint now);
   /// REGISTER again over the same flow now, e.g. to see whether the registrar can still be reached.
   Result<void> refresh(TimePoint now);
+  /// Of the REGISTERs from now on; move() sends the next.
+  void set_route_set(std::vector<std::string> routes) { config_.route_set = std::move(routes); }
 
   // --- inputs ---
 

@@ -219,7 +219,17 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
   }
   if (!hop.has_port) hop.port = default_port(account->transport);
   account->server = account->first_hop.endpoint();
+  if (account->server && !allows(config.sip_family, account->server->address.family())) {
+    return fail(ErrorCode::InvalidArgument, "account " + config.aor + ": the server " + hop.host +
+                                                " is given by an address " + "that sip_family \"" +
+                                                to_string(config.sip_family) + "\" rules out");
+  }
   account->wants_registration = config.register_on_add;
+  if (account->server && !config.outbound_proxy.empty() && !registrar.endpoint() && reg_id == 1 &&
+      config.further_outbound_proxies.empty()) {
+    Way& way = account->spare.emplace(Way{registrar, account->transport, {}});
+    if (!way.first_hop.has_port) way.first_hop.port = default_port(way.transport);
+  }
 
   auto credentials = digest_credentials(config, aor->user);
   if (!credentials) return tl::unexpected<Error>(credentials.error());
@@ -243,6 +253,19 @@ Result<std::unique_ptr<Account>> Account::make(AccountId id, AccountConfig confi
       context, owner, std::move(registration), *account->digest);
   account->config = std::move(config);
   return account;
+}
+
+void Account::take_spare() {
+  std::swap(first_hop, spare->first_hop);
+  std::swap(transport, spare->transport);
+  std::swap(route_set, spare->route_set);
+  on_spare = !on_spare;
+  registration->set_route_set(route_set);
+  server = first_hop.endpoint();
+  targets.clear();
+  resolve_again_at.reset();
+  fresh_until.reset();
+  round_trip.reset();
 }
 
 const sip::Target* Account::current_target() const {

@@ -40,6 +40,18 @@ struct Account {
   /// To the first hop: configured, else its URI's, else UDP.
   sip::Transport transport = sip::Transport::Udp;
   std::vector<std::string> route_set;
+  /// The registrar by its name, where the first hop is a proxy's address literal: the way to go
+  /// when that is of a family which the network has lost. After take_spare() it is the other way
+  /// round.
+  struct Way {
+    SipAddress first_hop;
+    sip::Transport transport = sip::Transport::Udp;
+    std::vector<std::string> route_set;
+  };
+  std::optional<Way> spare;
+  bool on_spare = false;
+  bool spare_tried = false;  ///< Since the network last changed.
+  void take_spare();
   std::unique_ptr<sip::DigestClient> digest;
   std::unique_ptr<sip::Registration> registration;
 

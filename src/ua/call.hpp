@@ -52,13 +52,17 @@ struct RefreshWish {
   bool flow_lost = false;  ///< The address stays; the flow or what a NAT made of it does not.
   bool timer = false;      ///< The session timer asks for it (RFC 4028).
   bool by_hand = false;    ///< The application does; see Call::by_hand.
-  bool any() const { return hold_changed || recovery || flow_lost || timer || by_hand; }
+  bool family = false;     ///< The media are to take another address family.
+  bool any() const {
+    return hold_changed || recovery || flow_lost || timer || by_hand || family;
+  }
   void add(const RefreshWish& other) {
     hold_changed = hold_changed || other.hold_changed;
     recovery = recovery || other.recovery;
     flow_lost = flow_lost || other.flow_lost;
     timer = timer || other.timer;
     by_hand = by_hand || other.by_hand;
+    family = family || other.family;
   }
 };
 
@@ -140,6 +144,23 @@ struct Call {
     sip::RefreshFailed failed;
   };
   std::optional<Reroute> reroute;
+  /// Where the dialog's requests go after a change of the address family, until the session is on
+  /// that flow.
+  std::optional<Hop> moved_hop;
+  /// … and that is no part of the dialog's route: only a new dialog can lead over it.
+  bool detour = false;
+  /// What the name of the dialog's next hop stands for now; asked for when its family was lost.
+  std::vector<sip::Target> hop_targets;
+  /// An offer was refused with 488, or answered in a family that cannot be used, and another is, or
+  /// was, made: once for each session, and once for each change.
+  bool offered_differently = false;
+  /// Our offers say no more than they must: one codec, nothing besides.
+  bool plain_offers = false;
+  /// The peer's offer waits for a media path of its family.
+  std::optional<sip::OfferReceived> waiting_offer;
+  /// Nothing could be sent to the peer's address since then, for it is of another family than any
+  /// path of ours; its answer brings one.
+  std::optional<TimePoint> media_dead_since;
   /// The other place, while a connection to it is opened, and what it is for.
   std::optional<Hop> next_server;
   std::optional<Reroute> reroute_tried;

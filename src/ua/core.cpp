@@ -365,6 +365,7 @@ void Core::Impl::watch_remotes() {
   for (const auto& [id, account] : accounts_) {
     if (remotes.size() >= kMaxWatchedRemotes) break;
     if (account->server) remotes.insert(account->server->address);
+    for (const sip::Target& target : account->targets) remotes.insert(target.endpoint.address);
   }
   remotes.erase(IpAddress{});
   std::vector<IpAddress> list(remotes.begin(), remotes.end());
@@ -476,6 +477,8 @@ void Core::Impl::replace_broken_listeners(TimePoint now) {
 void Core::Impl::on_network(NetworkSnapshot snapshot, TimePoint now) {
   const bool first = !judge_.has_snapshot();
   judge_.on_snapshot(std::move(snapshot), collect_uses(), now);
+  seek_ways(now);
+  touch_preferring_accounts();
   // Before the first snapshot there are no paths to lose, and everything to begin.
   const bool online = mobility::is_online(judge_.current()) || !config_.bind_addresses.empty();
   if (online != online_) {

@@ -123,13 +123,16 @@ Result<void> Core::Impl::unregister_account(AccountId id, TimePoint now) {
 }
 
 void Core::Impl::place_account(Account& account, TimePoint now) {
-  if (!account.server) {
+  if (!account.server && !leave_spare(account, now)) {
     locate_server(account, now);
     return;
   }
   if (account.path || !judge_.has_snapshot()) return;
   // A suspended one is resumed by the judge's next change: it knows how often that may be.
-  if (account.suspended && !take_reachable_server(account)) return;
+  if (account.suspended && !take_reachable_server(account)) {
+    try_spare(account, now);
+    return;
+  }
   account.path = path_to(account, account.server->address);
   if (!account.path && take_reachable_server(account)) {
     account.path = path_to(account, account.server->address);
@@ -138,17 +141,15 @@ void Core::Impl::place_account(Account& account, TimePoint now) {
   account.suspended = true;
   account.registration->suspend(now);
   if (account.wants_registration) {
-    std::string why = "no network path to " + account.server->to_string();
+    const std::string why = no_path_to(account);
     const std::string pinned =
         pin_trouble("signalling", account.config.signalling_pin, account.server->address);
-    if (!pinned.empty()) {
-      why += ": " + pinned;
-      warn("account " + account.config.aor + " waits: its " + pinned);
-    }
+    if (!pinned.empty()) warn("account " + account.config.aor + " waits: its " + pinned);
     on_flow_failed(account, why, false, now);
     tell_registration(
         account, {account.id, RegistrationState::Suspended, 0, why, "", std::chrono::seconds(0)});
   }
+  try_spare(account, now);
 }
 
 bool Core::Impl::is_abandoned(const Account& account) const {

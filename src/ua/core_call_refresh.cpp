@@ -21,7 +21,7 @@ RefreshShape Core::Impl::shape_of(const Call& call, const IpChangePolicy& policy
   const bool can_update =
       !call.update_refused && dialog != nullptr && dialog->peer_allows(wire::Method::Update);
   bool update = false;
-  if (wish.hold_changed || wish.flow_lost) {
+  if (wish.hold_changed || wish.flow_lost || wish.family) {
     // It needs the offer, or proves the new flow.
   } else if (wish.recovery) {
     shape.offer = policy.refresh_offer;

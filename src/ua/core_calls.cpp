@@ -286,6 +286,10 @@ void Core::Impl::advance(Call& call, TimePoint now) {
   if (call.outgoing && !call.started) {
     start_outgoing(call, now);
   } else {
+    if (call.waiting_offer && (!call.next_media || call.next_media->rtp)) {
+      const sip::OfferReceived offer = *std::exchange(call.waiting_offer, std::nullopt);
+      on_offer(call, offer, now, false);
+    }
     if (call.flow_lost_at) restore_flow(call, now);
     if (call.move_pending) move_session(call, now);
     if (call.end_on_path && !call.move_pending) {
@@ -332,9 +336,9 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
     }
   }
   if (!call.media) {
-    const auto path = first_media_path(account, *call.path, hop->address);
+    const auto path = first_media_path(account, *call.path, hop->address, true);
     if (!path) {
-      end_call(call, "its " + pin_trouble("media", account.config.media_pin, hop->address), now);
+      end_call(call, no_media_path_to(account, hop->address), now);
       return;
     }
     call.media = open_media_path(call, *path);
@@ -384,6 +388,7 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   invite.timers.timeout = patience(call, *hop, now);
   call.session->answer_challenges(account.trusts(hop->address));
   remotes_changed_ = true;
+  call.moved_hop.reset();
   if (const auto sent = call.session->invite(std::move(invite), now); !sent) {
     finish_call(call, 0, "the call could not be placed: " + sent.error().detail);
   }
@@ -457,6 +462,8 @@ void Core::Impl::answer_incoming(Call& call, TimePoint now) {
     return;
   }
   apply_agreed(call, answer->agreed, path->id);
+  // The network has changed while it rang, and nothing leads to what was offered: asked anew.
+  if (is_gap(answer->agreed, path->path.local)) call.wish.family = call.offered_differently = true;
   set_state(call, CallState::Confirmed, 200, "answered here");
   schedule(call, CallTimer::Unproven, now + kUnprovenAudio);
 }
@@ -472,7 +479,7 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
     if (recovery_ && recovery_->awaits_registration(call.way)) return;
     call.wait_for_registration = false;
   }
-  if (call.reroute) return;  // Another way is being looked up.
+  if (call.reroute || call.detour) return;  // Another way is being looked up, or taken.
   const MediaPath* path = call.next_media ? &*call.next_media : &*call.media;
   if (!path->rtp) return;  // PathOpened or PathFailed brings us back here.
   const RefreshShape shape = shape_of(call, accounts_.at(call.account)->config.ip_change);
@@ -490,7 +497,8 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
   }
   refresh.generation = call.generation;
   if (shape.offer) {
-    const bool changes = call.wish.recovery || call.wish.hold_changed || call.wish.by_hand;
+    const bool changes = call.wish.recovery || call.wish.hold_changed || call.wish.by_hand ||
+                         call.wish.family;
     const auto said = call.sent;
     call.open_offer = call.next_offer(config_.media, *path);
     // RFC 3264 §8: what is said again without a change keeps its version.

@@ -11,10 +11,10 @@
 // SDP), core_ip_change.cpp (what the application asks for or forbids of that),
 // core_call_refresh.cpp (in which request a call's peer is told), core_redirect.cpp and
 // core_adoption.cpp (3xx; answers that a change cut off), core_replaces.cpp (a new dialog for a
-// call), core_late_answers.cpp, core_transfer.cpp, core_trace.cpp, core_pins.cpp (which paths an
-// account may use), core_listeners.cpp (listeners restarted and opened by hand, connections shut
-// down), core_modify.cpp (an account configured anew), core_race.cpp; core_api.cpp is Core itself.
-// Not included outside ua.
+// call), core_late_answers.cpp, core_transfer.cpp, core_families.cpp (from one address family to
+// the other), core_trace.cpp, core_pins.cpp (which paths an account may use), core_listeners.cpp
+// (listeners restarted and opened by hand, connections shut down), core_modify.cpp (an account
+// configured anew), core_race.cpp; core_api.cpp is Core itself. Not included outside ua.
 //
 // How it moves: every input changes state and marks what it touched; settle() then brings each
 // touched account and call forward as far as the state allows (advance()), which is idempotent.
@@ -231,13 +231,14 @@ class Core::Impl {
 
   // core_location.cpp
   /// With a transport: that and no other.
-  sip::LocationPolicy location_policy(std::optional<sip::Transport> transport) const;
+  sip::LocationPolicy location_policy(std::optional<sip::Transport> transport,
+                                      FamilyPolicy family) const;
   void locate_server(Account& account, TimePoint now);
   void locate_callee(Call& call, const SipAddress& callee, TimePoint now);
   void forget_location(std::optional<LocationId>& location);
   void drain_locator(TimePoint now);
-  void on_located(Account& account, const Located& located, TimePoint now);
-  void on_located(Call& call, const Located& located, TimePoint now);
+  void on_located(Account& account, Located located, TimePoint now);
+  void on_located(Call& call, Located located, TimePoint now);
   bool take_reachable_server(Account& account);
   const sip::Target* best_target(const std::vector<sip::Target>& targets,
                                  const mobility::PathPolicy& policy, TimePoint now) const;
@@ -295,7 +296,7 @@ class Core::Impl {
   void on_session_event(Call& call, const sip::SessionEvent& event, TimePoint now);
   void on_progress(Call& call, const sip::Progress& progress);
   void on_answer(Call& call, const std::string& sdp, TimePoint now);
-  void on_offer(Call& call, const sip::OfferReceived& offer, TimePoint now);
+  void on_offer(Call& call, const sip::OfferReceived& offer, TimePoint now, bool may_wait = true);
   void on_refresh_done(Call& call, const sip::RefreshDone& done, TimePoint now);
   void await_proof(const Call& call, TimePoint now);
   void on_refresh_failed(Call& call, const sip::RefreshFailed& failed, TimePoint now);
@@ -446,9 +447,12 @@ class Core::Impl {
   // core_media.cpp
   void instruct(const Call& call, media::MediaCommand command);
   MediaPath open_media_path(Call& call, const mobility::Path& path);
-  /// Nothing: its account pins media to what is not there.
+  std::optional<mobility::Path> media_path_to(const Account& account,
+                                              const IpAddress& remote) const;
+  /// Nothing: its account pins media to what is not there, or allows `ours`, the media of an offer
+  /// of ours, only a family that is not.
   std::optional<mobility::Path> first_media_path(const Account& account, const mobility::Path& sip,
-                                                 const IpAddress& towards) const;
+                                                 const IpAddress& towards, bool ours) const;
   MediaPath* find_media_path(Call& call, media::PathId id);
   void set_parameters(const Call& call);
   void on_unproven_timer(Call& call);
@@ -518,6 +522,52 @@ class Core::Impl {
   void finish_by_hand(Call& call, wire::Method method, int status, const std::string& reason,
                       bool ok);
   void keep_old_media(Call& call);
+  // core_families.cpp
+  /// The account's server at its other addresses, then its other servers.
+  std::vector<Endpoint> other_ways(const Account& account) const;
+  std::vector<Endpoint> other_ways(const Call& call) const;
+  /// Those of `targets` that are not at `now_at`, the same host's first.
+  std::vector<Endpoint> other_places(const std::vector<sip::Target>& targets,
+                                     const Endpoint& now_at) const;
+  /// The plan has chosen another place for the next hop.
+  void take_way(Account& account, const Endpoint& to);
+  void take_way(Call& call, const Endpoint& to);
+  Hop former_hop(const Call& call) const;
+  /// The first hop, a literal, is out of reach: goes on by the registrar's name.
+  void try_spare(Account& account, TimePoint now);
+  /// True: the name has led nowhere yet, and the literal is there again.
+  bool leave_spare(Account& account, TimePoint now);
+  /// Looks up the names of next hops that are out of reach now.
+  void seek_ways(TimePoint now);
+  void on_way_found(Call& call, const Located& located, TimePoint now);
+  /// The old route is out of reach: a new dialog over the account's server takes its place.
+  void advance_detour(Call& call, TimePoint now);
+  /// Only targets that the account's policy allows; if none is left, `failure` says why.
+  static void apply_policy(const Account& account, Located& located);
+  /// Accounts with a preference look whether it can be met now.
+  void touch_preferring_accounts();
+  const sip::Target* preferred_target(const Account& account, TimePoint now) const;
+  /// Why there is none, for the user.
+  std::string no_path_to(const Account& account) const;
+  std::string no_media_path_to(const Account& account, const IpAddress& towards) const;
+  /// The path for our audio towards that address, as far as `media_family` leaves it to the peer;
+  /// nullopt: none that is allowed.
+  std::optional<mobility::Path> media_way(const Account& account, const IpAddress& towards) const;
+  std::optional<mobility::Path> media_way_out(const Account& account, Family family) const;
+  /// Where the SDP's first stream is to be sent; nullopt: nowhere, or no literal.
+  static std::optional<IpAddress> offered_address(const std::string& sdp);
+  /// The INVITE offers audio of a family that we have no way to, or are not to use.
+  bool offers_lost_family(const Account& account, const sip::Flow& flow,
+                          const wire::Message& invite) const;
+  /// No audio can pass between that address of the peer's and ours: it is of another family.
+  static bool is_gap(const AgreedAudio& agreed, const IpAddress& local);
+  /// True: the answer cannot be used, and something else is being done.
+  bool bridge_gap(Call& call, const AgreedAudio& agreed, TimePoint now);
+  /// The refused offer is made once more, of the other family or with less in it.
+  bool offer_differently(Call& call);
+  bool call_differently(Call& call, const sip::Ended& ended, TimePoint now);
+  /// True: the peer's offer waits for a socket of its family.
+  bool await_media_of(Call& call, const sip::OfferReceived& offer);
 
   // core_streams.cpp
   /// A flow along `path` to `hop`, if there is an open one; else one is being opened, and the

@@ -71,6 +71,8 @@ mobility::UsePolicy Core::Impl::policy_of(const Account& account, mobility::UseK
   mobility::UsePolicy policy;
   policy.movable = wanted.automatic || named;
   policy.asked = named && asked->force;
+  policy.signalling = account.config.sip_family;
+  policy.media = account.config.media_family;
   if (kind == mobility::UseKind::Subscription && !wanted.update_contact) policy.movable = false;
   if (kind == mobility::UseKind::Call) {
     policy.only_when_lost = wanted.hang_up_calls ? !policy.asked : !wanted.refresh_calls;

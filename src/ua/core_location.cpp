@@ -27,7 +27,8 @@ sip::ServerName server_name(const SipAddress& address) {
 
 }  // namespace
 
-sip::LocationPolicy Core::Impl::location_policy(std::optional<sip::Transport> transport) const {
+sip::LocationPolicy Core::Impl::location_policy(std::optional<sip::Transport> transport,
+                                                FamilyPolicy family) const {
   sip::LocationPolicy policy;
   // Where the DNS leaves it to us, UDP; its NAPTR records decide otherwise.
   policy.transports = {sip::Transport::Udp, sip::Transport::Tcp, sip::Transport::Tls};
@@ -38,6 +39,7 @@ sip::LocationPolicy Core::Impl::location_policy(std::optional<sip::Transport> tr
       mobility::choose_path(judge_.current(), *IpAddress::parse("2001:db8::1"), path_policy())
           .has_value();
   policy.first = v6 || !judge_.has_snapshot() ? Family::V6 : Family::V4;
+  if (preferred(family) != Family::None) policy.first = preferred(family);
   return policy;
 }
 
@@ -52,7 +54,8 @@ void Core::Impl::locate_server(Account& account, TimePoint now) {
     case TransportChoice::Tls: name.transport = sip::Transport::Tls; break;
   }
   if (name.sips || account.aor.sips) name.transport = sip::Transport::Tls;
-  const auto id = locator_.locate(name, location_policy(name.transport), now);
+  const auto policy = location_policy(name.transport, account.config.sip_family);
+  const auto id = locator_.locate(name, policy, now);
   if (!id) {
     on_located(account, Located{{}, {}, id.error().detail, now, true}, now);
     return;
@@ -64,7 +67,9 @@ void Core::Impl::locate_server(Account& account, TimePoint now) {
 void Core::Impl::locate_callee(Call& call, const SipAddress& callee, TimePoint now) {
   sip::ServerName name = server_name(callee);
   if (name.sips) name.transport = sip::Transport::Tls;
-  const auto id = locator_.locate(name, location_policy(name.transport), now);
+  const auto policy =
+      location_policy(name.transport, accounts_.at(call.account)->config.sip_family);
+  const auto id = locator_.locate(name, policy, now);
   if (!id) {
     end_call(call, "the called host could not be found: " + id.error().detail, now);
     return;
@@ -111,7 +116,8 @@ const sip::Target* Core::Impl::best_target(const std::vector<sip::Target>& targe
   return last_resort == nullptr && !targets.empty() ? &targets.front() : last_resort;
 }
 
-void Core::Impl::on_located(Account& account, const Located& located, TimePoint now) {
+void Core::Impl::on_located(Account& account, Located located, TimePoint now) {
+  apply_policy(account, located);
   if (located.targets.empty()) {
     if (!std::exchange(account.lookup_failed, true)) {
       const std::string why = "the host name " + account.first_hop.host + " of account " +
@@ -140,12 +146,18 @@ void Core::Impl::on_located(Account& account, const Located& located, TimePoint 
     use_server(account, *best_target(account.targets, path_policy(account), now));
   }
   remotes_changed_ = true;
+  if (account.suspended && account.on_spare) judge_.on_uses(collect_uses(), now);
   touch(account.id);
 }
 
-void Core::Impl::on_located(Call& call, const Located& located, TimePoint now) {
+void Core::Impl::on_located(Call& call, Located located, TimePoint now) {
+  apply_policy(*accounts_.at(call.account), located);
   if (call.reroute) {
     if (located.final) on_rerouted(call, located, now);
+    return;
+  }
+  if (call.started) {
+    on_way_found(call, located, now);
     return;
   }
   if (located.targets.empty()) {
@@ -153,10 +165,8 @@ void Core::Impl::on_located(Call& call, const Located& located, TimePoint now) {
     return;
   }
   call.targets = located.targets;
-  if (!call.started) {
-    const sip::Target& best = *best_target(call.targets, path_policy(way_of(call)), now);
-    take_target(call, best);
-  }
+  const sip::Target& best = *best_target(call.targets, path_policy(way_of(call)), now);
+  take_target(call, best);
   touch(call.id);
 }
 
@@ -235,9 +245,13 @@ void Core::Impl::prefer_better_server(Account& account, TimePoint now) {
   if (account.targets.size() < 2 || recovery_ || account.move_pending) return;
   if (account.registration->state() != RegistrationState::Registered) return;
   const sip::Target* current = account.current_target();
-  const sip::Target* best = best_target(account.targets, path_policy(account), now);
-  // Among equals it stays where it is.
-  if (current == nullptr || best == nullptr || best->group >= current->group) return;
+  const sip::Target* best = preferred_target(account, now);
+  // Among equals it stays where it is, but for the wish of the user.
+  if (current == nullptr || best == nullptr) return;
+  const Family wanted = preferred(account.config.sip_family);
+  const bool as_wished = wanted != Family::None && best->endpoint.address.family() == wanted &&
+                         current->endpoint.address.family() != wanted;
+  if (best->group >= current->group && !as_wished) return;
   if (locator_.is_down(*best, now) || !path_to(account, best->endpoint.address)) {
     return;
   }
@@ -348,7 +362,9 @@ bool Core::Impl::look_past_server(Call& call, std::optional<Duration> retry_afte
   if (!uri || !uri->is_sip() || uri->host.empty() || uri->address()) return false;
   const sip::Flow& flow = call.session->flow();
   sip::ServerName name{std::string(uri->host), uri->port, flow.transport, false};
-  const auto id = locator_.locate(name, location_policy(flow.transport), now);
+  const auto policy =
+      location_policy(flow.transport, accounts_.at(call.account)->config.sip_family);
+  const auto id = locator_.locate(name, policy, now);
   if (!id) return false;
   locator_.note_failure({flow.transport, flow.remote, name.host, 0}, retry_after, now);
   call.location = *id;

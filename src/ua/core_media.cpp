@@ -21,15 +21,25 @@ MediaPath Core::Impl::open_media_path(Call& call, const mobility::Path& path) {
   return media;
 }
 
+std::optional<mobility::Path> Core::Impl::media_path_to(const Account& account,
+                                                        const IpAddress& remote) const {
+  return mobility::choose_path(judge_.current(), remote, media_policy(account));
+}
+
 std::optional<mobility::Path> Core::Impl::first_media_path(const Account& account,
                                                            const mobility::Path& sip,
-                                                           const IpAddress& towards) const {
-  const mobility::PathPolicy policy = media_policy(account);
-  const auto path = mobility::choose_path(judge_.current(), towards, policy);
-  if (path || account.config.media_pin == PathPin{}) return path ? path : sip;
+                                                           const IpAddress& towards,
+                                                           bool ours) const {
+  if (const auto path = ours ? media_way(account, towards) : media_path_to(account, towards)) {
+    return path;
+  }
+  const bool pinned = account.config.media_pin != PathPin{};
+  if (ours && (pinned || !allows(account.config.media_family, sip.local.family()))) {
+    return std::nullopt;
+  }
+  if (!pinned) return sip;
   // Pinned, and the offer's own address is out of reach: where it answers the server, if anywhere.
-  return account.server ? mobility::choose_path(judge_.current(), account.server->address, policy)
-                        : std::nullopt;
+  return account.server ? media_path_to(account, account.server->address) : std::nullopt;
 }
 
 MediaPath* Core::Impl::find_media_path(Call& call, media::PathId id) {
@@ -54,7 +64,10 @@ void Core::Impl::apply_agreed(Call& call, const AgreedAudio& agreed, media::Path
   // Aiming again at the same place from the same path would undo a latched source.
   const bool same_path = call.aimed_from == from;
   if (path != nullptr && !(same_remote && same_path)) {
-    aim_media(call, *path, std::nullopt);
+    const bool gap = is_gap(agreed, path->path.local);
+    const auto dead_since = call.media_dead_since;
+    if (!gap) call.media_dead_since.reset();
+    aim_media(call, *path, gap ? std::nullopt : dead_since);
     call.aimed_from = from;
   }
   remotes_changed_ = true;

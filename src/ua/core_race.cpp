@@ -277,9 +277,9 @@ std::optional<sip::Flow> Core::Impl::connect(Call& call, const Hop& way,
     call.path = path;
     open_listeners(path);
     const Account& account = *accounts_.at(call.account);
-    const auto media = first_media_path(account, path, call.first_hop->address);
+    const auto media = first_media_path(account, path, call.first_hop->address, true);
     if (!media) {
-      failure = pin_trouble("media", account.config.media_pin, call.first_hop->address);
+      failure = no_media_path_to(account, call.first_hop->address);
       return std::nullopt;
     }
     call.media = open_media_path(call, *media);

@@ -46,6 +46,7 @@ std::vector<mobility::Use> Core::Impl::collect_uses(const IpChangeOptions* asked
     if (account->is_further()) use.name += " flow " + std::to_string(account->reg_id);
     if (account->path) use.path = *account->path;
     use.remote = *account->server;
+    use.others = other_ways(*account);
     use.suspended = account->suspended;
     use.policy = policy_of(*account, use.kind, asked);
     use.policy.paths = own_paths(account->config.signalling_pin);
@@ -62,6 +63,8 @@ std::vector<mobility::Use> Core::Impl::collect_uses(const IpChangeOptions* asked
     use.name = "call " + std::to_string(id.value());
     use.path = *call->path;
     use.remote = (call->started ? *call->session : *call->former).flow().remote;
+    if (call->moved_hop) use.remote = call->moved_hop->remote;
+    use.others = other_ways(*call);
     use.suspended = call->suspended;
     if (call->media) {
       const MediaPath& path = call->next_media ? *call->next_media : *call->media;
@@ -84,6 +87,7 @@ std::vector<mobility::Use> Core::Impl::collect_uses(const IpChangeOptions* asked
     use.name = (usage->subscription ? "subscription " : "publication ") + std::to_string(number);
     if (usage->path) use.path = *usage->path;
     use.remote = *hop;
+    if (!usage->target.direct) use.others = other_ways(account);
     use.suspended = usage->suspended;
     use.policy = policy_of(account, use.kind, asked);
     use.policy.paths = own_paths(account.config.signalling_pin);
@@ -169,6 +173,7 @@ void Core::Impl::recover_registration(const mobility::PlanRow& row) {
     touch(account->id);  // place_account() tells of the suspension.
     return;
   }
+  if (row.remote) take_way(*account, *row.remote);
   account->path = row.to;
   account->suspended = false;
   account->wait_for_answer = row.mode == mobility::Mode::MakeBeforeBreak;
@@ -229,6 +234,12 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
     timers_.cancel(call->deadline);
     progress(recovery_->call_resumed(call->id, now));
   }
+  call->offered_differently = false;
+  call->detour = false;
+  if (call->moved_hop && call->moved_hop->remote.address.family() != row.to->local.family()) {
+    call->moved_hop.reset();
+  }
+  if (row.remote) take_way(*call, *row.remote);
   if (unanswered) {
     // Its responses follow the Via of the INVITE, to an address that is gone.
     if (row.signalling == mobility::Mode::Break || row.signalling == mobility::Mode::Resume ||
@@ -305,7 +316,7 @@ void Core::Impl::restart_outgoing(Call& call, const mobility::PlanRow& row, Time
 
 void Core::Impl::cancel_former(Call& call, TimePoint now) {
   if (!call.former_to_cancel || !call.path) return;
-  const Hop hop = hop_of(call.former->flow());
+  const Hop hop = former_hop(call);
   const auto flow = flow_to(*call.path, hop, now);
   if (const auto why = flow_failure(*call.path, hop)) {
     call.former_to_cancel = false;
@@ -357,6 +368,11 @@ void Core::Impl::move_media(Call& call, const mobility::PlanRow& row,
                              "could not be kept");
   }
   if (leg.mode == mobility::Mode::MakeBeforeBreak) return;  // Switched when the offer is answered.
+  if (call.agreed && is_gap(*call.agreed, leg.to->local)) {
+    // It can only go out once the peer has told of an address of this family.
+    if (!call.media_dead_since) call.media_dead_since = change.detected_at;
+    return;
+  }
   // The old path carries nothing: audio goes out on the new one at once, with no signalling.
   aim_media(call, *call.next_media, change.detected_at);
   call.aimed_from = call.next_media->id;
@@ -364,6 +380,7 @@ void Core::Impl::move_media(Call& call, const mobility::PlanRow& row,
 
 void Core::Impl::move_session(Call& call, TimePoint now) {
   open_listeners(*call.path);
+  if (call.detour) return advance_detour(call, now);
   const Hop hop = hop_of(call);
   const auto flow = flow_to(*call.path, hop, now);
   if (!flow) {
@@ -399,6 +416,7 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
     call.move_pending = true;
     return;
   }
+  call.moved_hop.reset();
   call.session->answer_challenges(way_of(call).trusts(flow->remote.address));
   const IpChangePolicy& policy = accounts_.at(call.account)->config.ip_change;
   const bool new_contact =
@@ -419,6 +437,7 @@ void Core::Impl::move_session(Call& call, TimePoint now) {
       call.wish.hold_changed = call.wish.hold_changed || call.in_flight.hold_changed;
       call.wish.flow_lost = call.wish.flow_lost || call.in_flight.flow_lost;
       call.wish.by_hand = call.wish.by_hand || call.in_flight.by_hand;
+      call.wish.family = call.wish.family || call.in_flight.family;
       call.in_flight = {};
     }
     if (call.session->ack_is_fresh(now)) call.session->resend_ack(now);
@@ -498,6 +517,12 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
     if (failed.status != 408) return;
   }
   if (!carried.recovery) {
+    if (carried.family && failed.status != 408 && failed.status != 481) {
+      end_call(call,
+               "the peer's audio cannot be reached, and it answered another offer with " + what,
+               now);
+      return;
+    }
     // RFC 3261 §14.1: a rejected re-INVITE leaves the session as it was, but these end the dialog
     // (§12.2.1.2).
     if (failed.status == 408 || failed.status == 481) {
@@ -514,6 +539,11 @@ void Core::Impl::on_refresh_failed(Call& call, const sip::RefreshFailed& failed,
   if (failed.status != 481 && stay_on_old_path(call)) {
     warn("call " + std::to_string(call.id.value()) + " stays on " + call.path->to_string() +
          ": the peer answered the move with " + what);
+    return;
+  }
+  if ((failed.status == 488 || failed.status == 606) && offer_differently(call)) {
+    call.wish.add(carried);
+    touch(call.id);
     return;
   }
   const std::string answered = "the peer answered the move with " + what;
@@ -572,9 +602,18 @@ void Core::Impl::on_proof_timer(Call& call, TimePoint) {
 
 void Core::Impl::on_deadline(Call& call, TimePoint now) {
   if (!call.suspended || call.state == CallState::Ended) return;
-  std::string why = pin_trouble(call);
-  why = "lost on a network change: " +
-        (why.empty() ? std::string("no network came back in time") : "its " + why);
+  const Family theirs = call.session->flow().remote.address.family();
+  const std::string pinned = pin_trouble(call);
+  std::string why = "lost on a network change: ";
+  if (!pinned.empty()) {
+    why += "its " + pinned;
+  } else if (mobility::is_online(judge_.current()) &&
+             !mobility::has_family(judge_.current(), theirs)) {
+    why += std::string("the call's next hop is reached only by ") + to_string(theirs) +
+           ", which the network does not have";
+  } else {
+    why += "no network came back in time";
+  }
   // Its media alone may be without a path: then the peer is told.
   const sip::Flow& flow = call.session->flow();
   if (!is_dead(flow) && is_present(path_of(flow))) return end_call(call, why, now);

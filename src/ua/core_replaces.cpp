@@ -161,6 +161,7 @@ void Core::Impl::adopt_substitute(Call& call, const std::string& sdp, TimePoint 
   call.refresh_not_before.reset();
   call.refusals = 0;
   call.move_pending = false;
+  call.detour = false;
   remotes_changed_ = true;
   if (recovery_) {
     progress(recovery_->refresh_answered(call.id, true, 200, "by a new dialog (Replaces)", now));

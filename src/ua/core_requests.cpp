@@ -66,6 +66,7 @@ std::optional<int> Core::Impl::invite_refusal(const sip::Flow& flow, const wire:
   Call* replaced = nullptr;
   if (const auto status = find_replaced(request, &replaced)) return status;
   if (replaced != nullptr && !is_as_secure(*replaced, flow, request)) return 403;
+  if (offers_lost_family(*account, flow, request)) return 488;
   // It takes a place that is taken already.
   if (replaced != nullptr) return std::nullopt;
   if (calls_.size() >= config_.max_calls) return 486;
@@ -108,6 +109,11 @@ void Core::Impl::refuse(const sip::RequestArrived& event, int status, TimePoint 
     // RFC 5630 §8: what is wrong with the scheme is said in a Warning.
     headers.emplace_back(wire::HeaderId::Warning,
                          "380 " + event.flow.local.to_string() + " \"SIPS Not Allowed\"");
+  }
+  if (status == 488) {
+    // RFC 3261 §20.43: the only 488 from here is for the family of the offer's address.
+    headers.emplace_back(wire::HeaderId::Warning, "301 " + event.flow.local.to_string() +
+                                                      " \"Incompatible network address formats\"");
   }
   respond(event, status, std::move(headers), now);
 }
@@ -210,7 +216,7 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
     refuse(event, 480, now);  // The account may not be used here; another one brought us here.
     return;
   }
-  if (!first_media_path(*account, path, event.flow.remote.address)) {
+  if (!first_media_path(*account, path, event.flow.remote.address, false)) {
     warn("a call to " + account->config.aor + " was refused: its " +
          pin_trouble("media", account->config.media_pin, event.flow.remote.address));
     refuse(event, 480, now);
@@ -239,18 +245,14 @@ void Core::Impl::on_invite(const sip::RequestArrived& event, TimePoint now) {
   if (call.state == CallState::Ended) return;  // The session has refused it.
 
   IpAddress towards = event.flow.remote.address;
-  if (const auto offer = wire::parse_sdp(call.peer_offer); offer && !offer->media.empty()) {
-    const auto* connection = offer->connection_of(offer->media.front());
-    const auto address = connection != nullptr ? connection->literal() : std::nullopt;
-    // A caller elsewhere cannot mean our own loopback: there only our own services listen.
-    if (address && !address->is_unspecified() && !address->is_multicast() &&
-        (!address->is_loopback() || towards.is_loopback())) {
-      towards = *address;
-    }
+  // A caller elsewhere cannot mean our own loopback: there only our own services listen.
+  if (const auto address = offered_address(call.peer_offer);
+      address && (!address->is_loopback() || towards.is_loopback())) {
+    towards = *address;
   }
   // Towards the peer, if it can be reached; towards the server it can.
-  auto media = first_media_path(*account, path, towards);
-  if (!media) media = first_media_path(*account, path, event.flow.remote.address);
+  auto media = first_media_path(*account, path, towards, false);
+  if (!media) media = first_media_path(*account, path, event.flow.remote.address, false);
   call.media = open_media_path(call, *media);
   IncomingCall incoming;
   incoming.call = call.id;

@@ -105,8 +105,8 @@ void Core::Impl::on_session_event(Call& call, const sip::SessionEvent& event, Ti
     }
     call.end_cause = ended->cause;
     const bool ours = ended->by != sip::EndedBy::Peer && !call.end_reason.empty();
-    if (!call_again(call, *ended, now) && !call_next_server(call, *ended, now) &&
-        !call_next_target(call, *ended, now)) {
+    if (!call_again(call, *ended, now) && !call_differently(call, *ended, now) &&
+        !call_next_server(call, *ended, now) && !call_next_target(call, *ended, now)) {
       finish_call(call, ended->status, ours ? call.end_reason : ended->reason);
     }
   } else if (const auto* answered = std::get_if<sip::Answered>(&event)) {
@@ -147,6 +147,7 @@ void Core::Impl::on_answer(Call& call, const std::string& sdp, TimePoint now) {
     }
     return;
   }
+  if (bridge_gap(call, *agreed, now)) return;
   apply_agreed(call, *agreed, call.offered_path.value_or(call.media->id));
   commit_offered_path(call);
   // The answer to an offer of ours in a reliable 18x: the call itself is not answered yet.
@@ -156,20 +157,25 @@ void Core::Impl::on_answer(Call& call, const std::string& sdp, TimePoint now) {
   }
 }
 
-void Core::Impl::on_offer(Call& call, const sip::OfferReceived& offer, TimePoint now) {
+void Core::Impl::on_offer(Call& call, const sip::OfferReceived& offer, TimePoint now,
+                          bool may_wait) {
   if (offer.via == sip::OfferVia::Invite) {
     call.peer_offer = offer.sdp;
     return;
   }
+  if (may_wait && await_media_of(call, offer)) return;
   const auto parsed = wire::parse_sdp(offer.sdp);
   const MediaPath& path = call.next_media && call.next_media->rtp ? *call.next_media : *call.media;
   const std::uint64_t version = call.session->offer_answer().next_version();
   const auto answer =
       parsed ? make_answer(*parsed, call.origin, version, call.local_audio(config_.media, path))
              : Result<AudioAnswer>(tl::unexpected<Error>(parsed.error()));
-  if (!answer) {
+  if (!answer || is_gap(answer->agreed, path.path.local)) {
     if (offer.via == sip::OfferVia::AnswerTo2xx) {
-      end_call(call, "the peer's offer cannot be used: " + answer.error().detail, now);
+      const std::string why =
+          answer ? "there is no way to " + answer->agreed.remote_rtp.address.to_string() + " here"
+                 : answer.error().detail;
+      end_call(call, "the peer's offer cannot be used: " + why, now);
     } else {
       (void)call.session->reject_offer(488, now);
     }
@@ -192,6 +198,7 @@ void Core::Impl::on_refresh_done(Call& call, const sip::RefreshDone& done, TimeP
   if (std::exchange(call.early_update, false)) return;
   call.refresh_in_flight = false;
   const RefreshWish carried = std::exchange(call.in_flight, {});
+  if (call.ending) return;  // What it was answered with was of no use.
   const bool for_recovery = carried.recovery;
   call.refusals = 0;
   call.servers_tried = 0;

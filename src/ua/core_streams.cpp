@@ -93,6 +93,7 @@ std::string Core::Impl::dialog_contact_for(const OtherUsage& usage, const sip::F
 
 Hop Core::Impl::hop_of(const Call& call) const {
   if (call.next_server) return *call.next_server;
+  if (call.moved_hop) return *call.moved_hop;
   const sip::Flow& flow = call.session->flow();
   const Account& account = way_of(call);
   // The other end of a connection that a peer opened is no place to connect to.

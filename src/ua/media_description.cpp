@@ -196,6 +196,24 @@ SessionDescription make_reoffer(const SessionDescription& previous, std::uint64_
   return description;
 }
 
+void make_plain(SessionDescription& offer, Codec codec) {
+  for (SdpMedia& media : offer.media) {
+    if (media.kind != wire::SdpMediaKind::Audio || media.port == 0) continue;
+    std::erase_if(media.formats, [&](const std::string& format) {
+      const auto type = payload_number(format);
+      return !type || codec_of(media, *type) != codec;
+    });
+    if (media.formats.empty()) media.formats.push_back(std::to_string(static_type(codec)));
+    media.rtpmaps.clear();
+    media.format_parameters.clear();
+    media.formats.resize(1);
+    if (const auto type = payload_number(media.formats.front())) {
+      media.rtpmaps.push_back({*type, codec == Codec::Pcmu ? "PCMU" : "PCMA", 8000, ""});
+    }
+    media.rtcp_mux = false;
+  }
+}
+
 Result<AudioAnswer> make_answer(const SessionDescription& offer, const SessionOrigin& origin,
                                 std::uint64_t version, const LocalAudio& audio) {
   AudioAnswer answer;

@@ -60,6 +60,9 @@ wire::SessionDescription make_reoffer(const wire::SessionDescription& previous,
                                       std::uint64_t version, const Endpoint& rtp,
                                       std::uint16_t rtcp_port, MediaDirection direction);
 
+/// Leaves of an offer's audio what no peer can object to: one codec, and nothing besides.
+void make_plain(wire::SessionDescription& offer, Codec codec);
+
 struct AudioAnswer {
   wire::SessionDescription description;
   AgreedAudio agreed;

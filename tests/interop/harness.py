@@ -303,9 +303,10 @@ class Kamailio(Process):
     USERS = {"alice": "wonderland", "bob": "builder", "baresip": "strange", "linphone": "green"}
 
     def __init__(self, test, hosts=None, certificate=None, client_ca=None, launcher=(), domain=None,
-                 template="kamailio.cfg", received=False, tables=False, **more):
+                 template="kamailio.cfg", received=False, tables=False, advertise=None, rtpengine=False, **more):
         """`domain`: a name that means this server too. `received`: it reaches phones where their
-        REGISTER came from, over the connection that brought it. `tables`: empty ones, as text files in @FOLDER@/tables. `more`: what stands for @NAME@ in
+        REGISTER came from, over the connection that brought it. `advertise`: a name that it writes into
+        Via and Record-Route instead of its addresses. `rtpengine`: audio passes an RtpEngine. `tables`: empty ones, as text files in @FOLDER@/tables. `more`: what stands for @NAME@ in
         the template."""
         self.hosts = hosts or [address()]
         self.host = self.hosts[0]
@@ -316,11 +317,14 @@ class Kamailio(Process):
         modules = next(pathlib.Path("/usr/lib").glob("*/kamailio/modules"))
         passwords = "\n".join(f'  if ($au == "{user}") $var(password) = "{password}";'
                               for user, password in self.USERS.items())
-        listen = [f"listen=udp:{host}:5060" for host in self.hosts]
+        def shown(port):
+            return f" advertise {advertise}:{port}" if advertise else ""
+        listen = [f"listen=udp:{host}:5060{shown(5060)}" for host in self.hosts]
         defines = []
         if certificate:
             defines = ["-A", "WITH_STREAMS"]
-            listen += [f"listen=tcp:{host}:5060\nlisten=tls:{host}:5061" for host in self.hosts]
+            listen += [f"listen=tcp:{host}:5060{shown(5060)}\nlisten=tls:{host}:5061{shown(5061)}"
+                       for host in self.hosts]
             if received:
                 defines += ["-A", "WITH_RECEIVED"]
             wary = "yes" if client_ca else "no"
@@ -335,6 +339,8 @@ private_key = {certificate[1]}
 verify_certificate = no
 require_certificate = no
 """, encoding="utf-8")
+        if rtpengine:
+            defines += ["-A", "WITH_RTPENGINE"]
         config = (HERE / template).read_text(encoding="utf-8")
         for name, value in {"LISTEN": "\n".join(listen), "PASSWORDS": passwords,
                             "FOLDER": str(folder), "HOST": self.host, **more}.items():
@@ -347,6 +353,21 @@ require_certificate = no
                                 folder / "kamailio.cfg", "-L", modules, "-m", "32", "-M", "8", "-Y",
                                 folder, "-w", folder, *defines])
         wait_for_sip(self.host, self)
+
+
+class RtpEngine(Process):
+    """A relay for audio with an address of each family, as Kamailio's rtpengine module drives it;
+    without its kernel module."""
+
+    def __init__(self, test, v4, v6):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="godwit-rtpengine-"))
+        test.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        (folder / "empty.conf").write_text("[rtpengine]\n", encoding="utf-8")
+        super().__init__(test, ["rtpengine", "--foreground", "--log-stderr", "--table=-1",
+                                f"--config-file={folder / 'empty.conf'}", f"--interface=relay/{v4}",
+                                f"--interface=relay/{v6}", "--listen-ng=127.0.0.1:2223",
+                                "--port-min=30000", "--port-max=30999"])
+        self.wait_for_line("Startup complete")
 
 
 def wait_for_sip(host, process, limit=LIMIT):

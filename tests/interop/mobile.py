@@ -18,31 +18,56 @@ def ip(*arguments, inside=None):
 class Mobile:
     """A network namespace with two links, wifi and lte; at first only wifi has its address."""
 
-    NETWORKS = {"wifi": "10.1.0", "lte": "10.2.0"}
+    NETWORKS = {"wifi": 1, "lte": 2}
 
-    def __init__(self, test):
+    def __init__(self, test, wifi=4, lte=4):
+        """The families of the two."""
+        self.families = {"wifi": wifi, "lte": lte}
         self.holder = subprocess.Popen(["unshare", "-n", "sleep", "600"])
         test.addCleanup(self.holder.wait)
         test.addCleanup(self.holder.terminate)
         own = pathlib.Path("/proc/self/ns/net").stat().st_ino
         while pathlib.Path(f"/proc/{self.holder.pid}/ns/net").stat().st_ino == own:
             time.sleep(0.01)
-        for name, prefix in self.NETWORKS.items():
+        for name in self.NETWORKS:
             ip("link", "add", f"{name}-far", "type", "veth", "peer", "name", name)
             test.addCleanup(ip, "link", "del", f"{name}-far")
             ip("link", "set", name, "netns", str(self.holder.pid))
-            ip("address", "add", f"{prefix}.1/24", "dev", f"{name}-far")
             ip("link", "set", f"{name}-far", "up")
+            ip("address", "add", f"{self.gateway(name)}/{self.length(name)}", "dev", f"{name}-far",
+               *self.nodad(name))
             ip("link", "set", name, "up", inside=self.holder.pid)
         ip("link", "set", "lo", "up", inside=self.holder.pid)
-        self.batch(f"address add {self.address('wifi')}/24 dev wifi",
-                   f"route replace default via {self.gateway('wifi')}")
+        self.batch(*self.coming("wifi"))
+
+    def _host(self, name, number):
+        network = self.NETWORKS[name]
+        return f"10.{network}.0.{number}" if self.families[name] == 4 else f"2001:db8:{network}::{number}"
 
     def address(self, name):
-        return self.NETWORKS[name] + ".2"
+        return self._host(name, 2)
 
     def gateway(self, name):
-        return self.NETWORKS[name] + ".1"
+        return self._host(name, 1)
+
+    def length(self, name):
+        return 24 if self.families[name] == 4 else 64
+
+    def nodad(self, name):
+        return ["nodad"] if self.families[name] == 6 else []
+
+    def coming(self, name):
+        """What makes the network the one that is used, for batch()."""
+        return [" ".join([f"address add {self.address(name)}/{self.length(name)} dev {name}",
+                          *self.nodad(name)]),
+                f"route replace default via {self.gateway(name)}"]
+
+    def going(self, name):
+        """IPv4 routes go with their address; IPv6 ones stay behind and are taken out."""
+        lines = [f"address del {self.address(name)}/{self.length(name)} dev {name}"]
+        if self.families[name] == 6:
+            lines.insert(0, f"route del default via {self.gateway(name)} dev {name}")
+        return lines
 
     def batch(self, *lines):
         """Inside, all at once."""
@@ -51,9 +76,13 @@ class Mobile:
 
     def move(self, old, new):
         """At once, as a device that leaves one network for another."""
-        self.batch(f"address add {self.address(new)}/24 dev {new}",
-                   f"address del {self.address(old)}/24 dev {old}",
-                   f"route replace default via {self.gateway(new)}")
+        if self.families[old] == self.families[new] == 4:
+            address, route = self.coming(new)
+            self.batch(address, *self.going(old), route)
+            return
+        # With both of one family, the new default route replaces the old one.
+        same = self.families[old] == self.families[new]
+        self.batch(*self.coming(new), *self.going(old)[1 if same else 0:])
 
 
 class MobilePhone(Phone):

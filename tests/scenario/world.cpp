@@ -47,7 +47,11 @@ World::World(Stage chosen)
   server->bind("bob", peer.uri());
   if (stage.transport == sip::Transport::Tcp) server.listen_streams({}, stage.multipath);
   if (stage.transport == sip::Transport::Tls) {
-    server.listen_streams(server_address().to_string(), stage.multipath);
+    server.listen_streams(stage.dual ? "sip.example.org" : server_address().to_string(),
+                          stage.multipath);
+  }
+  if (stage.dual) {
+    network.set_name("sip.example.org", {server_address(), other_server_address()});
   }
   phone.set_multipath(stage.multipath);
 }
@@ -64,8 +68,13 @@ World::~World() {
               stem.c_str(), written ? "" : (" NOT WRITTEN: " + written.error().detail).c_str());
 }
 
-IpAddress World::address(std::uint8_t network_number, std::uint8_t host) const {
-  if (stage.family == Family::V4) return IpAddress::v4(10, network_number, 0, host);
+Family World::lte_family() const {
+  if (!stage.dual) return stage.family;
+  return stage.family == Family::V4 ? Family::V6 : Family::V4;
+}
+
+IpAddress World::address(std::uint8_t network_number, std::uint8_t host, Family family) {
+  if (family == Family::V4) return IpAddress::v4(10, network_number, 0, host);
   return *IpAddress::parse("2001:db8:" + std::to_string(network_number) +
                            "::" + std::to_string(host));
 }
@@ -75,6 +84,10 @@ testing::Host& World::make_host(const std::string& name, std::uint8_t number) {
   const auto eth = host.add_interface("eth0");
   host.add_address(eth, address(number));
   host.add_default_route(stage.family, eth, 100);
+  if (stage.dual) {
+    host.add_address(eth, address(number, 2, lte_family()));
+    host.add_default_route(lte_family(), eth, 100);
+  }
   return host;
 }
 
@@ -88,7 +101,7 @@ testing::Host& World::make_phone_host() {
   host.add_default_route(stage.family, wifi, 100);
   if (stage.both_networks) {
     host.add_address(lte, lte_address());
-    host.add_default_route(stage.family, lte, 200);
+    host.add_default_route(lte_family(), lte, 200);
   }
   return host;
 }
@@ -96,6 +109,9 @@ testing::Host& World::make_phone_host() {
 MiniServerConfig World::server_config() const {
   MiniServerConfig config = stage.server;
   config.locals = {server_endpoint()};
+  if (stage.dual) {
+    config.locals.push_back({other_server_address(), default_port(stage.transport)});
+  }
   config.domains.push_back("example.org");
   config.domains.push_back("sip.example.org");
   if (stage.digest) config.users = {{"alice", "wonderland"}, {"bob", "builder"}};
@@ -105,7 +121,8 @@ MiniServerConfig World::server_config() const {
 MockPeerConfig World::peer_config() const {
   MockPeerConfig config = stage.peer;
   config.local = {peer_address(), 5060};
-  config.server = server_endpoint();
+  config.server = stage.peer_server.value_or(server_endpoint());
+  if (stage.dual && stage.peer_has_both) config.other_address = other_peer_address();
   config.latch_after = stage.latch_after;
   config.refuse_before_ack = stage.refuse_before_ack;
   return config;
@@ -114,7 +131,7 @@ MockPeerConfig World::peer_config() const {
 AccountConfig World::account_config() const {
   AccountConfig config;
   config.aor = "sip:alice@example.org";
-  config.registrar = "sip:" + server_address().to_uri_host();
+  config.registrar = "sip:" + (stage.dual ? "sip.example.org" : server_address().to_uri_host());
   if (stage.transport == sip::Transport::Tcp) config.registrar += ";transport=tcp";
   if (stage.transport == sip::Transport::Tls) config.registrar += ";transport=tls";
   config.password = "wonderland";
@@ -122,6 +139,8 @@ AccountConfig World::account_config() const {
   config.ip_change = stage.ip_change;
   config.ip_change.recovery_deadline = stage.recovery_deadline;
   config.calls = stage.calls;
+  config.sip_family = stage.sip_family;
+  config.media_family = stage.media_family;
   return config;
 }
 
@@ -135,11 +154,11 @@ void World::wifi_comes() {
 }
 void World::lte_goes() {
   phone_host.remove_address(lte, lte_address());
-  phone_host.remove_default_route(stage.family, lte);
+  phone_host.remove_default_route(lte_family(), lte);
 }
 void World::lte_comes() {
   phone_host.add_address(lte, lte_address());
-  phone_host.add_default_route(stage.family, lte, 200);
+  phone_host.add_default_route(lte_family(), lte, 200);
 }
 void World::move_to_lte() {
   lte_comes();
@@ -149,8 +168,8 @@ void World::move_to_wifi() {
   wifi_comes();
   lte_goes();
 }
-void World::prefer_lte() { phone_host.add_default_route(stage.family, lte, 50); }
-void World::prefer_wifi() { phone_host.add_default_route(stage.family, lte, 200); }
+void World::prefer_lte() { phone_host.add_default_route(lte_family(), lte, 50); }
+void World::prefer_wifi() { phone_host.add_default_route(lte_family(), lte, 200); }
 
 void World::set_loss(double loss) {
   for (const std::uint32_t interface : {wifi, lte}) {

@@ -43,6 +43,13 @@ constexpr Duration kMachine = milliseconds(3);
 struct Stage {
   std::uint64_t seed = 1;
   Family family = Family::V4;
+  /// All but the phone have both families, and the server a name, sip.example.org; the phone's lte
+  /// has the other family than its wifi.
+  bool dual = false;
+  bool peer_has_both = true;            ///< With `dual`: for its audio; its SIP is of `family`.
+  std::optional<Endpoint> peer_server;  ///< Instead of the server: where the peer's calls go.
+  FamilyPolicy sip_family = FamilyPolicy::NoPreference;
+  FamilyPolicy media_family = FamilyPolicy::NoPreference;
   /// Between the phone and the server, which for TLS listens on port 5061 only.
   sip::Transport transport = sip::Transport::Udp;
   bool multipath = false;           ///< TCP as Multipath TCP at both ends.
@@ -72,10 +79,17 @@ class World {
 
   // Addresses of the family in use.
   IpAddress wifi_address() const { return address(1); }
-  IpAddress lte_address() const { return address(2); }
+  IpAddress lte_address() const { return address(2, 2, lte_family()); }
+  Family lte_family() const;
+  /// With Stage::dual.
+  IpAddress other_server_address() const { return address(9, 2, lte_family()); }
+  IpAddress other_peer_address() const { return address(7, 2, lte_family()); }
   IpAddress server_address() const { return address(9); }
   IpAddress peer_address() const { return address(7); }
-  IpAddress address(std::uint8_t network, std::uint8_t host = 2) const;
+  IpAddress address(std::uint8_t number, std::uint8_t host = 2) const {
+    return address(number, host, stage.family);
+  }
+  static IpAddress address(std::uint8_t number, std::uint8_t host, Family family);
 
   // What happens to the phone's networks. Each in one batch, as one snapshot.
   void wifi_goes();  ///< Address and default route.
