@@ -25,6 +25,7 @@ class Planner {
       : after_(after),
         delta_(delta),
         moved_remotes_(delta.moved_remotes.begin(), delta.moved_remotes.end()),
+        policy_(policy),
         chooser_(after, policy) {}
 
   std::optional<PlanRow> row(const Use& use) {
@@ -67,12 +68,22 @@ class Planner {
       if (!best) return Verdict{std::nullopt, Mode::Suspend, why_none(path, remote)};
       return Verdict{best, Mode::Break, why_dead(path)};
     }
+    if (const AvoidedPath* avoided = policy_.avoided(path)) {
+      // With nothing better it stays: what is sent may get through after all.
+      if (best && policy_.avoided(*best) == nullptr)
+        return Verdict{best, Mode::Break, avoided->cause};
+      return in_place(path);
+    }
     if (is_on_new_network(path)) {
       return Verdict{best ? best : path, Mode::Break, ChangeCause::SameAddressNewNetwork};
     }
     if (!chooser_.is_good(path, remote)) {
       return Verdict{best, Mode::MakeBeforeBreak, why_moved(remote)};
     }
+    return in_place(path);
+  }
+
+  Verdict in_place(const Path& path) const {
     if (delta_.has(ChangeCause::Forced)) return Verdict{path, Mode::Refresh, ChangeCause::Forced};
     if (delta_.has(ChangeCause::Resumed)) return Verdict{path, Mode::Refresh, ChangeCause::Resumed};
     return Verdict{path, Mode::Leave, ChangeCause::Forced};
@@ -102,6 +113,7 @@ class Planner {
   }
 
   ChangeCause why_moved(const IpAddress& remote) const {
+    if (delta_.has(ChangeCause::PathReturned)) return ChangeCause::PathReturned;
     if (delta_.has(ChangeCause::DefaultRouteMoved)) return ChangeCause::DefaultRouteMoved;
     if (moved_remotes_.contains(remote)) return ChangeCause::RouteToRemoteMoved;
     return delta_.has(ChangeCause::AddressGained) ? ChangeCause::AddressGained
@@ -141,6 +153,7 @@ class Planner {
   const NetworkSnapshot& after_;
   const Delta& delta_;
   std::unordered_set<IpAddress> moved_remotes_;
+  const PathPolicy& policy_;
   PathChooser chooser_;
 };
 
@@ -204,6 +217,13 @@ const char* to_string(Urgency urgency) {
     case Urgency::Relaxed: return "relaxed";
   }
   return "?";
+}
+
+const AvoidedPath* PathPolicy::avoided(const Path& path) const {
+  const auto found = std::find_if(avoid.begin(), avoid.end(), [&](const AvoidedPath& a) {
+    return a.interface_index == path.interface_index && a.family == path.local.family();
+  });
+  return found == avoid.end() ? nullptr : &*found;
 }
 
 const PlanRow* RecoveryPlan::find(UseId use) const {

@@ -49,10 +49,22 @@ struct Use {
   UsePolicy policy;
 };
 
-/// What the whole user agent may use; from UserAgentConfig.
+/// One family of one interface that has been found to carry nothing, though the system shows it as
+/// usable (PathHealth). Taken only where there is nothing else.
+struct AvoidedPath {
+  std::uint32_t interface_index = 0;
+  Family family = Family::None;
+  ChangeCause cause = ChangeCause::MediaSilent;  ///< What uses leave it for.
+};
+
+/// What the whole user agent may use; from UserAgentConfig, and from what has been found out.
 struct PathPolicy {
-  std::vector<std::string> interfaces;    ///< Only these by name; empty: all.
-  std::vector<IpAddress> bind_addresses;  ///< Exactly these instead of following routes.
+  std::vector<std::string> interfaces = {};    ///< Only these by name; empty: all.
+  std::vector<IpAddress> bind_addresses = {};  ///< Exactly these instead of following routes.
+  std::vector<AvoidedPath> avoid = {};
+
+  /// Nullptr: it is not avoided.
+  const AvoidedPath* avoided(const Path& path) const;
 };
 
 enum class Mode : std::uint8_t {

@@ -102,8 +102,13 @@ void Core::Impl::progress(const std::optional<IpChangeStep>& step) {
 void Core::Impl::begin_recovery(const mobility::NetworkChange& change, TimePoint now) {
   mobility::RecoveryPlan plan =
       mobility::plan(change.snapshot, change.delta, collect_uses(), path_policy());
-  std::erase_if(plan.rows, [&](const auto& row) { return was_refused(row); });
-  if (plan.empty() && !change.delta.has(ChangeCause::Forced)) return;
+  std::erase_if(plan.rows, [&](const auto& row) {
+    return was_refused(row) || awaits_proof(row, change, now);
+  });
+  if (plan.empty() && !change.delta.has(ChangeCause::Forced)) {
+    judge_.take_back();
+    return;
+  }
   if (recovery_) emit(IpChangeCompleted{recovery_->finish(true, now)});
   recovery_.emplace(change, plan.decision);
   emit(IpChangeDetected{change.generation, change.delta.causes, plan.decision});
@@ -134,6 +139,8 @@ void Core::Impl::begin_recovery(const mobility::NetworkChange& change, TimePoint
   // elsewhere.
   for (const auto& [id, account] : accounts_) touch(id);
   for (const auto& [id, call] : calls_) touch(id);
+  const auto left = leave_avoided_paths();
+  dead_listeners_.insert(dead_listeners_.end(), left.begin(), left.end());
   dead_listeners_.insert(dead_listeners_.end(), dead.begin(), dead.end());
   dead_listeners_.insert(dead_listeners_.end(), dead_streams.begin(), dead_streams.end());
 }
@@ -573,6 +580,7 @@ void Core::Impl::finish_recovery_if_complete(TimePoint now) {
   close_unused_listeners();
   close_unused_streams(now);
   emit(IpChangeCompleted{std::move(report)});
+  review_silence(now);
 }
 
 void Core::Impl::close_unused_listeners() {
@@ -582,6 +590,8 @@ void Core::Impl::close_unused_listeners() {
       return path && *path == listener->path;
     };
     const bool used =
+        std::any_of(probes_.begin(), probes_.end(),
+                    [&](const auto& entry) { return entry.second.path == listener->path; }) ||
         std::any_of(usages_.begin(), usages_.end(),
                     [&](const auto& entry) { return on_path(entry.second->path); }) ||
         std::any_of(accounts_.begin(), accounts_.end(),
