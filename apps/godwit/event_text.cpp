@@ -25,6 +25,12 @@ std::string cause_in_words(ChangeCause cause) {
     case ChangeCause::SameAddressNewNetwork: return "another network with the same address";
     case ChangeCause::Resumed: return "woken up";
     case ChangeCause::Forced: return "asked for";
+    case ChangeCause::MediaSilent: return "no audio, and nothing carried";
+    case ChangeCause::KeepAliveUnanswered: return "no answer to keep-alives";
+    case ChangeCause::RegisterUnanswered: return "no answer to REGISTER";
+    case ChangeCause::PathUnreachable: return "server unreachable this way";
+    case ChangeCause::NothingCarried: return "a network that carries nothing";
+    case ChangeCause::PathReturned: return "a network carries again";
   }
   return "?";
 }

@@ -94,6 +94,16 @@ struct IpChangePolicy {
   bool refresh_offer = true;
   UnconfirmedCalls unconfirmed_outgoing = UnconfirmedCalls::Recover;
   UnconfirmedCalls unconfirmed_incoming = UnconfirmedCalls::Recover;
+
+  /// A path can go dead with its address kept (a Wi-Fi that fades). When audio that should come has
+  /// not come for 200 ms, or keep-alives or a REGISTER stay unanswered, the server is asked over
+  /// that path and another one at once; if it answers only there, calls and registration move. Off:
+  /// only what the system says of its networks moves them.
+  bool leave_dead_paths = true;
+  /// While the old path works, a better one is taken only when the server has answered over it: a
+  /// captive portal does not get the call. Off: it is taken at once, and left when a call's refresh
+  /// is not answered.
+  bool prove_new_paths = true;
 };
 
 /// What handle_ip_change() shall do beyond what the snapshots say.

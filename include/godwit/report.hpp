@@ -30,6 +30,13 @@ enum class ChangeCause : std::uint8_t {
   SameAddressNewNetwork,
   Resumed,
   Forced,
+  // Of the health of a path whose address stays; see mobility/path_health.hpp.
+  MediaSilent,          ///< No audio came, and the server answered over another path only.
+  KeepAliveUnanswered,  ///< The same of keep-alives (RFC 5626 §4.4) …
+  RegisterUnanswered,   ///< … of REGISTER …
+  PathUnreachable,      ///< … and of ICMP errors or refusals to send.
+  NothingCarried,       ///< A new network has an address, but no answer comes through it.
+  PathReturned,         ///< A path that was given up for one of these answers again.
 };
 const char* to_string(ChangeCause cause);
 

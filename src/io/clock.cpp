@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
+#include <limits>
 
 namespace godwit::io {
 namespace {
@@ -47,6 +49,26 @@ void DeadlineTimer::acknowledge() {
   std::uint64_t expirations = 0;
   // Nothing to read (EAGAIN) means it was armed anew since it fired; the new deadline stays.
   if (::read(fd_.get(), &expirations, sizeof expirations) > 0) armed_.reset();
+}
+
+Result<WakeSignal> WakeSignal::open() {
+  Descriptor fd(::timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (!fd) {
+    return fail(ErrorCode::Io, std::string("no timer from the system: ") + std::strerror(errno));
+  }
+  WakeSignal signal(std::move(fd));
+  signal.acknowledge();
+  return signal;
+}
+
+void WakeSignal::acknowledge() {
+  std::uint64_t expirations = 0;
+  // ECANCELED, which is the news.
+  static_cast<void>(::read(fd_.get(), &expirations, sizeof expirations));
+  // A time that never comes, but that every clock can represent: it only waits to be cancelled.
+  itimerspec spec{};
+  spec.it_value.tv_sec = std::numeric_limits<std::int32_t>::max();
+  ::timerfd_settime(fd_.get(), TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &spec, nullptr);
 }
 
 std::optional<Duration> SuspendDetector::check(Duration boot, Duration monotonic) {

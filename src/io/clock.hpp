@@ -33,6 +33,22 @@ class DeadlineTimer {
   std::optional<TimePoint> armed_;
 };
 
+/// Becomes readable when the machine wakes, or somebody sets its clock: a timerfd that the kernel
+/// cancels then (TFD_TIMER_CANCEL_ON_SET). Nothing else would wake an idle phone before its next
+/// deadline. Which of the two it was, and how long the sleep, tells the SuspendDetector.
+class WakeSignal {
+ public:
+  static Result<WakeSignal> open();
+
+  int descriptor() const { return fd_.get(); }
+  /// Takes back the readiness, and waits for the next time.
+  void acknowledge();
+
+ private:
+  explicit WakeSignal(Descriptor fd) : fd_(std::move(fd)) {}
+  Descriptor fd_;
+};
+
 /// Tells from the growing distance of CLOCK_BOOTTIME to CLOCK_MONOTONIC that the machine slept.
 class SuspendDetector {
  public:

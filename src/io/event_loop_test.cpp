@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <array>
@@ -195,6 +196,15 @@ TEST(SuspendDetector, OnlyTheGrowingDistanceOfTheClocksCounts) {
   SuspendDetector real;
   EXPECT_FALSE(real.check());
   EXPECT_FALSE(real.check());
+}
+
+TEST(WakeSignal, IsQuietWhileTheMachineIsAwakeAndItsClockGoesOn) {
+  auto signal = WakeSignal::open();
+  ASSERT_TRUE(signal) << signal.error().detail;
+  pollfd fd{signal->descriptor(), POLLIN, 0};
+  EXPECT_EQ(::poll(&fd, 1, 20), 0);
+  signal->acknowledge();
+  EXPECT_EQ(::poll(&fd, 1, 20), 0);
 }
 
 TEST(Resolver, AnswersLiteralsAndLocalNamesAndRefusesUnknownOnesLater) {

@@ -21,9 +21,9 @@ namespace godwit::media {
 
 /// Paths open at one time; one more is a PathFailed.
 inline constexpr std::size_t kMaxPaths = 8;
-/// Without RTP for this long, a stream that should flow is reported silent. Longer than the jitter
-/// of a bad network, short enough to notice a dead path (design §4: "new path silent 1 s").
-inline constexpr Duration kSilenceLimit = std::chrono::seconds(1);
+/// Without RTP for this long, a stream that should flow is reported silent: the earliest that is of
+/// interest to the core, which knows how this peer and path behave (mobility::GapMemory).
+inline constexpr Duration kSilenceLimit = std::chrono::milliseconds(200);
 /// After this long without an accepted packet another SSRC may take over the stream.
 inline constexpr Duration kStrangerLimit = std::chrono::seconds(2);
 

@@ -293,7 +293,7 @@ TEST_F(EngineReceive, NobodyExpectsAudioOnHold) {
   h.run_for(seconds(10));
   EXPECT_THAT(h.reported<MediaSilent>(), IsEmpty());
   h.command(parameters());
-  h.run_for(milliseconds(990));
+  h.run_for(milliseconds(190));
   EXPECT_THAT(h.reported<MediaSilent>(), IsEmpty());
   h.run_for(milliseconds(20));
   EXPECT_EQ(h.reported<MediaSilent>().size(), 1U);

@@ -74,6 +74,21 @@ void Judge::on_resumed(TimePoint now) {
   emit(std::move(delta), pending_since_.value_or(now), now);
 }
 
+void Judge::on_health(std::vector<AvoidedPath> avoid, const std::vector<ChangeCause>& causes,
+                      const std::vector<Use>& uses, TimePoint since, TimePoint now) {
+  policy_.avoid = std::move(avoid);
+  if (!has_snapshot_) return;
+  for (const ChangeCause cause : causes) {
+    if (std::find(health_.begin(), health_.end(), cause) == health_.end()) health_.push_back(cause);
+  }
+  if (!pending_since_) pending_since_ = since;
+  judge(uses, now);
+}
+
+void Judge::take_back() {
+  if (!recent_.empty()) recent_.pop_back();
+}
+
 std::optional<TimePoint> Judge::next_timeout() const {
   const auto forced = forced_due();
   return due_ && forced ? std::min(due_, forced) : due_ ? due_ : forced;
@@ -88,6 +103,7 @@ std::optional<NetworkChange> Judge::poll() { return std::exchange(out_, std::nul
 
 void Judge::judge(const std::vector<Use>& uses, TimePoint now) {
   Delta delta = compute_delta(base_, current_);
+  for (const ChangeCause cause : health_) delta.add(cause);
   const RecoveryPlan plan = mobility::plan(current_, delta, uses, policy_);
   if (delta.empty() && !plan.acts()) {
     settle();  // Nothing happened, or all of it was taken back in time.
@@ -157,6 +173,7 @@ void Judge::settle() {
     }
   }
   base_ = std::move(normal);
+  health_.clear();
   pending_since_.reset();
   due_.reset();
 }

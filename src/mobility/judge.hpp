@@ -41,7 +41,7 @@ constexpr Duration kForceSpacing = std::chrono::seconds(1);
 /// A change to act on: plan(change.snapshot, change.delta, uses, policy), then carry it out.
 struct NetworkChange {
   Generation generation;
-  TimePoint detected_at;  ///< When the first snapshot that shows it came in.
+  TimePoint detected_at;  ///< When the first snapshot that shows it came in; or a silence began.
   NetworkSnapshot snapshot;
   Delta delta;  ///< Against the last change that was acted on or found harmless.
 };
@@ -68,6 +68,16 @@ class Judge {
   /// re-read snapshot first.
   void on_resumed(TimePoint now);
 
+  /// What has been found out about the health of paths: to be avoided from now on. Judges anew;
+  /// `causes` are what it found, or what earlier changes that were not acted on for want of it had,
+  /// and `since` is when that began.
+  void on_health(std::vector<AvoidedPath> avoid, const std::vector<ChangeCause>& causes,
+                 const std::vector<Use>& uses, TimePoint since, TimePoint now);
+  /// The same without a judgement: before a snapshot that is to be judged by it.
+  void set_avoided(std::vector<AvoidedPath> avoid) { policy_.avoid = std::move(avoid); }
+  /// The change handed out last was not acted on: it does not count as one of a flapping network.
+  void take_back();
+
   std::optional<TimePoint> next_timeout() const;
   void on_timeout(const std::vector<Use>& uses, TimePoint now);
 
@@ -93,6 +103,7 @@ class Judge {
   NetworkSnapshot base_;                    // What the last judgement left as normal.
   NetworkSnapshot current_;                 // The last one given.
   std::optional<TimePoint> pending_since_;  // base_ and current_ differ since then.
+  std::vector<ChangeCause> health_;         // Causes that no snapshot shows, until acted on.
   std::optional<TimePoint> due_;            // … and are to be judged again at this time.
   std::optional<TimePoint> forced_at_;      // force() before the first snapshot, or too soon …
   Generation reserved_;                     // … and the number it was promised.

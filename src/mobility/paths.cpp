@@ -2,6 +2,7 @@
 #include "mobility/paths.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "mobility/prefix.hpp"
 
@@ -46,6 +47,7 @@ const RouteToRemote* PathChooser::listed(const IpAddress& remote) const {
 
 bool PathChooser::is_allowed(const NetworkInterface& interface, const IpAddress& remote) const {
   if (!is_running(interface)) return false;
+  if (avoiding_ && policy_.avoided({interface.index, {}, remote}) != nullptr) return false;
   if (policy_.interfaces.empty()) return true;
   if (interface.loopback && remote.is_loopback()) return true;
   return std::find(policy_.interfaces.begin(), policy_.interfaces.end(), interface.name) !=
@@ -55,9 +57,13 @@ bool PathChooser::is_allowed(const NetworkInterface& interface, const IpAddress&
 const std::optional<Path>& PathChooser::best(const IpAddress& remote) {
   const auto found = best_.find(remote);
   if (found != best_.end()) return found->second;
-  return best_
-      .emplace(remote, policy_.bind_addresses.empty() ? choose(remote) : choose_bound(remote))
-      .first->second;
+  const auto look = [&] {
+    return policy_.bind_addresses.empty() ? choose(remote) : choose_bound(remote);
+  };
+  avoiding_ = !policy_.avoid.empty();
+  std::optional<Path> path = look();
+  if (!path && std::exchange(avoiding_, false)) path = look();
+  return best_.emplace(remote, std::move(path)).first->second;
 }
 
 std::optional<Path> PathChooser::choose_bound(const IpAddress& remote) const {

@@ -38,6 +38,7 @@ class PathChooser {
   const PathPolicy& policy_;
   std::unordered_map<IpAddress, const RouteToRemote*> listed_;
   std::unordered_map<IpAddress, std::optional<Path>> best_;
+  bool avoiding_ = false;  ///< The first look passes over what the policy wants avoided.
 };
 
 }  // namespace godwit::mobility

@@ -138,6 +138,12 @@ class Planner {
       if (!best) return Verdict{std::nullopt, Mode::Suspend, why_none(path, remote)};
       return Verdict{best, Mode::Break, why_dead(path)};
     }
+    if (const AvoidedPath* avoided = policy_.avoided(path)) {
+      // With nothing better it stays: what is sent may get through after all.
+      if (best && policy_.avoided(*best) == nullptr)
+        return Verdict{best, Mode::Break, avoided->cause};
+      return in_place(use, path);
+    }
     if (is_on_new_network(path)) {
       return Verdict{best ? best : path, Mode::Break, ChangeCause::SameAddressNewNetwork};
     }
@@ -145,6 +151,10 @@ class Planner {
     if (!chooser.is_good(path, remote)) {
       return Verdict{best, Mode::MakeBeforeBreak, why_moved(remote)};
     }
+    return in_place(use, path);
+  }
+
+  Verdict in_place(const Use& use, const Path& path) const {
     if (delta_.has(ChangeCause::Forced) && use.policy.asked) {
       return Verdict{path, Mode::Refresh, ChangeCause::Forced};
     }
@@ -176,6 +186,7 @@ class Planner {
   }
 
   ChangeCause why_moved(const IpAddress& remote) const {
+    if (delta_.has(ChangeCause::PathReturned)) return ChangeCause::PathReturned;
     if (delta_.has(ChangeCause::DefaultRouteMoved)) return ChangeCause::DefaultRouteMoved;
     if (moved_remotes_.contains(remote)) return ChangeCause::RouteToRemoteMoved;
     return delta_.has(ChangeCause::AddressGained) ? ChangeCause::AddressGained
@@ -279,6 +290,13 @@ const char* to_string(Urgency urgency) {
     case Urgency::Relaxed: return "relaxed";
   }
   return "?";
+}
+
+const AvoidedPath* PathPolicy::avoided(const Path& path) const {
+  const auto found = std::find_if(avoid.begin(), avoid.end(), [&](const AvoidedPath& a) {
+    return a.interface_index == path.interface_index && a.family == path.local.family();
+  });
+  return found == avoid.end() ? nullptr : &*found;
 }
 
 const PlanRow* RecoveryPlan::find(UseId use) const {

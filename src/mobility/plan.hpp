@@ -27,12 +27,25 @@ using UseId = StrongId<struct UseIdTag>;
 enum class UseKind : std::uint8_t { Registration, Call, Subscription };
 const char* to_string(UseKind kind);
 
-/// Which paths may be used: what UserAgentConfig says for the whole user agent, or that narrowed
-/// down for one use.
+/// One family of one interface that has been found to carry nothing, though the system shows it as
+/// usable (PathHealth). Taken only where there is nothing else.
+struct AvoidedPath {
+  std::uint32_t interface_index = 0;
+  Family family = Family::None;
+  ChangeCause cause = ChangeCause::MediaSilent;  ///< What uses leave it for.
+  friend auto operator<=>(const AvoidedPath&, const AvoidedPath&) = default;
+};
+
+/// Which paths may be used: what UserAgentConfig says for the whole user agent and what has been
+/// found out, or that narrowed down for one use.
 struct PathPolicy {
-  std::vector<std::string> interfaces;    ///< Only these by name; empty: all.
-  std::vector<IpAddress> bind_addresses;  ///< Exactly these instead of following routes.
+  std::vector<std::string> interfaces = {};    ///< Only these by name; empty: all.
+  std::vector<IpAddress> bind_addresses = {};  ///< Exactly these instead of following routes.
+  std::vector<AvoidedPath> avoid = {};
   friend auto operator<=>(const PathPolicy&, const PathPolicy&) = default;
+
+  /// Nullptr: it is not avoided.
+  const AvoidedPath* avoided(const Path& path) const;
 };
 
 struct UsePolicy {

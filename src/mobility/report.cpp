@@ -47,6 +47,12 @@ const char* to_string(ChangeCause cause) {
     case ChangeCause::SameAddressNewNetwork: return "SameAddressNewNetwork";
     case ChangeCause::Resumed: return "Resumed";
     case ChangeCause::Forced: return "Forced";
+    case ChangeCause::MediaSilent: return "MediaSilent";
+    case ChangeCause::KeepAliveUnanswered: return "KeepAliveUnanswered";
+    case ChangeCause::RegisterUnanswered: return "RegisterUnanswered";
+    case ChangeCause::PathUnreachable: return "PathUnreachable";
+    case ChangeCause::NothingCarried: return "NothingCarried";
+    case ChangeCause::PathReturned: return "PathReturned";
   }
   return "?";
 }

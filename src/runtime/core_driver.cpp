@@ -32,7 +32,7 @@ constexpr int kReceiveBuffer = 8 * 1024 * 1024;
 // What may wait from all media engines; statistics give way when it gets tight.
 constexpr std::size_t kMaxReports = 16'384;
 constexpr std::size_t kReservedForOthers = 12'288;
-// A sleep with no deadline of the core in it is noticed within this time after waking.
+// Where the kernel does not tell of waking (WakeSignal), it is noticed within this time.
 constexpr Duration kSuspendCheck = std::chrono::seconds(5);
 
 io::DeadlineTimer open_timer() {
@@ -83,6 +83,14 @@ CoreDriver::CoreDriver(UserAgentConfig config, EventHandler on_event, LogHandler
   }
   timer_watch_ = loop_.watch(timer_.descriptor(), [this] { on_timer(); });
   suspend_.check();
+  if (auto wake = io::WakeSignal::open()) {
+    wake_.emplace(std::move(*wake));
+    wake_watch_ = loop_.watch(wake_->descriptor(), [this] {
+      wake_->acknowledge();
+      note_suspend(io::now());
+      settle();
+    });
+  }
   // Told to use certain addresses, the core still has to learn which interfaces have them.
   if (config.watch_network || !config.bind_addresses.empty()) {
     if (auto monitor = io::NetworkMonitor::open()) {

@@ -134,6 +134,8 @@ class CoreDriver {
   io::DeadlineTimer timer_;
   std::unique_ptr<io::EventLoop::Watch> timer_watch_;
   io::SuspendDetector suspend_;
+  std::optional<io::WakeSignal> wake_;
+  std::unique_ptr<io::EventLoop::Watch> wake_watch_;
   TimePoint next_suspend_check_{};
   bool own_dns_servers_;  ///< Named in the configuration.
   mobility::PathPolicy path_policy_;

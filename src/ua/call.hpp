@@ -15,6 +15,7 @@
 
 #include "godwit/config.hpp"
 #include "godwit/event.hpp"
+#include "mobility/path_health.hpp"
 #include "mobility/plan.hpp"
 #include "sip/invite_session.hpp"
 #include "sip/redirection.hpp"
@@ -284,6 +285,12 @@ struct Call {
   std::optional<TimePoint> flow_lost_at;
   std::optional<TimePoint> flow_told_at;  ///< When that was last done.
   bool tells_caller = false;  ///< Ringing here: the caller is told as soon as it has moved.
+  bool heard = false;                     ///< Audio of the peer's has ever come.
+  /// Since when none comes although it should, and in which generation that began.
+  std::optional<TimePoint> silent_since;
+  Generation silent_in;
+  mobility::GapMemory gaps;
+  TimerId silence;  ///< Looks at it again.
 
   /// `contact` without the user's name, if that is to be hidden.
   std::string hidden(std::string contact) const;

@@ -137,6 +137,8 @@ void Core::Impl::settle(TimePoint now) {
     }
     busy = advance_usages(now) || busy;
     advance_restart();
+    busy = drain_health(now) || busy;
+    busy = advance_probes(now) || busy;
     busy = close_dead_listeners(now) || busy;
     for (const CallId id : std::exchange(finished_calls_, {})) {
       const Call* call = find_call(id);
@@ -159,6 +161,7 @@ void Core::Impl::settle(TimePoint now) {
 }
 
 void Core::Impl::dispatch(const sip::TransactionEvent& event, TimePoint now) {
+  on_probe_event(event, now);
   if (to_other_usage(event, now) || to_late_session(event, now)) return;
   const auto to_usage = [&](sip::Owner owner, auto&& to_registration, auto&& to_session) {
     const auto id = static_cast<std::uint32_t>(owner.value() >> 3U);
@@ -178,6 +181,7 @@ void Core::Impl::dispatch(const sip::TransactionEvent& event, TimePoint now) {
       case OwnerKind::CallControl:
       case OwnerKind::KeepAlive:
       case OwnerKind::Core:
+      case OwnerKind::Probe:
       case OwnerKind::Usage: break;
     }
   };
@@ -276,6 +280,7 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
           case CallTimer::Holds: hold_timeouts(*call, false, now); break;
           case CallTimer::FlowLost: on_flow_lost_timer(*call, now); break;
           case CallTimer::ByeUnanswered: on_bye_timer(*call, now); break;
+          case CallTimer::Silence: review_silence(*call, now); break;
         }
         touch(call->id);
       }
@@ -285,6 +290,7 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
       if (Account* account = find_account(AccountId{id}))
         on_keep_alive_timer(*account, timer.kind, now);
       break;
+    case OwnerKind::Probe: break;  // advance_probes() sees that the time has come.
     case OwnerKind::Core:
       if (static_cast<CoreTimer>(timer.kind) == CoreTimer::BrokenListener) {
         replace_broken_listeners(now);
@@ -447,6 +453,12 @@ void Core::Impl::on_send_error(ListenerId id, const Endpoint& remote, bool fatal
   // A full queue or an ICMP error may pass: retransmission tries again. A socket whose address is
   // gone does not come back.
   if (!fatal) {
+    const mobility::Path path = listeners_.find(id)->path;
+    for (const auto& [account_id, account] : accounts_) {
+      if (account->server != remote || account->path != path) continue;
+      suspect_path(*account, path, ChangeCause::PathUnreachable, now, false, now);
+      break;
+    }
     on_unreachable(remote, now);
     return;
   }
@@ -476,6 +488,7 @@ void Core::Impl::replace_broken_listeners(TimePoint now) {
 
 void Core::Impl::on_network(NetworkSnapshot snapshot, TimePoint now) {
   const bool first = !judge_.has_snapshot();
+  if (health_.on_snapshot(snapshot)) judge_.set_avoided(health_.avoided());
   judge_.on_snapshot(std::move(snapshot), collect_uses(), now);
   seek_ways(now);
   touch_preferring_accounts();
@@ -493,11 +506,13 @@ void Core::Impl::on_network(NetworkSnapshot snapshot, TimePoint now) {
       if (!state->path) touch(call);
     }
   }
+  review_silence(now);
   settle(now);
 }
 
 void Core::Impl::on_resumed(Duration asleep, TimePoint now) {
   log_.info("ua", "resumed after " + std::to_string(static_cast<long>(to_ms(asleep))) + " ms");
+  drop_slept_through(asleep, now);
   judge_.on_resumed(now);
   settle(now);
 }
@@ -517,6 +532,7 @@ void Core::Impl::on_timeout(TimePoint now) {
   }
   while (const auto timer = timers_.pop_due(now)) dispatch_timer(*timer, now);
   on_stream_timeouts(now);
+  health_.on_timeout(now);
   // Only then are the uses worth collecting: there may be thousands, and timers by the packet.
   if (const auto due = judge_.next_timeout(); due && *due <= now) {
     judge_.on_timeout(collect_uses(), now);
@@ -526,8 +542,9 @@ void Core::Impl::on_timeout(TimePoint now) {
 
 std::optional<TimePoint> Core::Impl::next_timeout() {
   std::optional<TimePoint> earliest;
-  for (const auto& next : {transactions_.next_timeout(), timers_.next(), judge_.next_timeout(),
-                           locator_.next_timeout(), streams_.next_timeout()}) {
+  for (const auto& next :
+       {transactions_.next_timeout(), timers_.next(), judge_.next_timeout(),
+        locator_.next_timeout(), streams_.next_timeout(), health_.next_timeout()}) {
     if (next && (!earliest || *next < *earliest)) earliest = next;
   }
   return earliest;

@@ -263,6 +263,9 @@ void Core::Impl::drain(Account& account, TimePoint now) {
     keep_mapping(account, *status, now);
     if (status->state == RegistrationState::Suspended) continue;  // Told in place_account.
     const bool registered = status->state == RegistrationState::Registered;
+    if (status->unanswered && !recovery_ && account.path) {
+      suspect_path(account, *account.path, ChangeCause::RegisterUnanswered, now, false, now);
+    }
     if (status->state == RegistrationState::Failed && fail_over(account, *status, now)) continue;
     if (registered) {
       on_server_proven(account, now);

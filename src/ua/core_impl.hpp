@@ -9,12 +9,13 @@
 // core_usages.cpp, core_messages.cpp, core_subscriptions.cpp and core_publications.cpp (what
 // accounts do besides), core_dtmf.cpp, core_media.cpp, core_recovery.cpp (a plan becomes SIP and
 // SDP), core_ip_change.cpp (what the application asks for or forbids of that),
-// core_call_refresh.cpp (in which request a call's peer is told), core_redirect.cpp and
-// core_adoption.cpp (3xx; answers that a change cut off), core_replaces.cpp (a new dialog for a
-// call), core_late_answers.cpp, core_transfer.cpp, core_families.cpp (from one address family to
-// the other), core_trace.cpp, core_pins.cpp (which paths an account may use), core_listeners.cpp
-// (listeners restarted and opened by hand, connections shut down), core_modify.cpp (an account
-// configured anew), core_race.cpp; core_api.cpp is Core itself. Not included outside ua.
+// core_call_refresh.cpp (in which request a call's peer is told), core_path_health.cpp (what goes
+// dead without a word of the system), core_redirect.cpp and core_adoption.cpp (3xx; answers that a
+// change cut off), core_replaces.cpp (a new dialog for a call), core_late_answers.cpp,
+// core_transfer.cpp, core_families.cpp (from one address family to the other), core_trace.cpp,
+// core_pins.cpp (which paths an account may use), core_listeners.cpp (listeners restarted and
+// opened by hand, connections shut down), core_modify.cpp (an account configured anew),
+// core_race.cpp; core_api.cpp is Core itself. Not included outside ua.
 //
 // How it moves: every input changes state and marks what it touched; settle() then brings each
 // touched account and call forward as far as the state allows (advance()), which is idempotent.
@@ -35,6 +36,7 @@
 #include "base/log_limiter.hpp"
 #include "base/timer_queue.hpp"
 #include "mobility/judge.hpp"
+#include "mobility/path_health.hpp"
 #include "sip/transaction_layer.hpp"
 #include "ua/account.hpp"
 #include "ua/call.hpp"
@@ -54,6 +56,7 @@ enum class OwnerKind : std::uint8_t {
   CallControl = 3,
   Core = 4,
   Usage = 5,
+  Probe = 6,
   KeepAlive = 7,
 };
 
@@ -138,6 +141,7 @@ class Core::Impl {
     Holds,
     FlowLost,
     ByeUnanswered,
+    Silence,
   };
   enum class CoreTimer : std::uint32_t { Retry = 1, BrokenListener, LateAnswers, RestartListener };
 
@@ -522,6 +526,7 @@ class Core::Impl {
   void finish_by_hand(Call& call, wire::Method method, int status, const std::string& reason,
                       bool ok);
   void keep_old_media(Call& call);
+
   // core_families.cpp
   /// The account's server at its other addresses, then its other servers.
   std::vector<Endpoint> other_ways(const Account& account) const;
@@ -568,6 +573,42 @@ class Core::Impl {
   bool call_differently(Call& call, const sip::Ended& ended, TimePoint now);
   /// True: the peer's offer waits for a socket of its family.
   bool await_media_of(Call& call, const sip::OfferReceived& offer);
+
+  // core_path_health.cpp
+  static constexpr std::size_t kMaxProbes = 64;
+  /// One question to an account's server over a path (OPTIONS), or one to be asked as soon as there
+  /// is a flow.
+  struct Probe {
+    mobility::Path path;
+    AccountId account;
+    Duration repeat_after{};
+    TimePoint until;
+    bool sent = false;
+  };
+  void on_media_silent(Call& call, TimePoint since, TimePoint now);
+  void on_media_heard(Call& call, Duration pause, TimePoint now);
+  /// Of all calls that are silent: is it the path?
+  void review_silence(TimePoint now);
+  void review_silence(Call& call, TimePoint now);
+  static bool is_listening(const Call& call);
+  /// Something of `account` is wrong on `path`: asks over it and over another one, if there is one.
+  void suspect_path(const Account& account, const mobility::Path& path, ChangeCause cause,
+                    TimePoint since, bool weak, TimePoint now);
+  std::optional<mobility::Path> other_path(const Account& account,
+                                           const mobility::Path& than) const;
+  /// True for a move that waits until an answer has come over its new path.
+  bool awaits_proof(const mobility::PlanRow& row, const mobility::NetworkChange& change,
+                    TimePoint now);
+  const Account* account_of(const mobility::PlanRow& row) const;
+  bool uses(const mobility::Path& path) const;
+  /// What is left there of those who have been moved away.
+  std::vector<ListenerId> leave_avoided_paths();
+  bool advance_probes(TimePoint now);
+  void send_probe(std::uint32_t number, Probe& probe, const sip::Flow& flow, TimePoint now);
+  void on_probe_event(const sip::TransactionEvent& event, TimePoint now);
+  bool drain_health(TimePoint now);
+  /// Requests that were under way are given up, and said anew, if the machine slept for long.
+  void drop_slept_through(Duration asleep, TimePoint now);
 
   // core_streams.cpp
   /// A flow along `path` to `hop`, if there is an open one; else one is being opened, and the
@@ -665,7 +706,13 @@ class Core::Impl {
   Listeners listeners_;
   Streams streams_;
   Locator locator_;
+  mobility::PathHealth health_;
   mobility::Judge judge_;
+  std::map<std::uint32_t, Probe> probes_;
+  std::uint32_t last_probe_ = 0;
+  /// Why a better path is wanted that is still to be proven, and since when.
+  std::vector<ChangeCause> unproven_causes_;
+  TimePoint unproven_since_{};
 
   std::map<AccountId, std::unique_ptr<Account>> accounts_;
   std::map<CallId, std::unique_ptr<Call>> calls_;

@@ -80,6 +80,11 @@ void Core::Impl::on_keep_alive_timer(Account& account, std::uint32_t kind, TimeP
   if (due.send && listener != nullptr && !listener->dead && is_present(listener->path)) {
     outputs_.push_back(SendDatagram{listener->id, flow->remote, std::move(*due.send)});
   }
+  if (due.doubtful && listener != nullptr) {
+    const mobility::Path path = listener->path;
+    const Duration silence = StunKeepAlive::kFirstWait * ((1 << StunKeepAlive::kDoubtAfter) - 1);
+    suspect_path(account, path, ChangeCause::KeepAliveUnanswered, now - silence, false, now);
+  }
   if (due.failed) {
     on_flow_failed(account, "keep-alives are not answered", true, now);
     (void)account.registration->refresh(now);

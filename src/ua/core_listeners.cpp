@@ -210,7 +210,9 @@ bool Core::Impl::is_used(const Listener& listener) const {
   const auto on_path = [&](const std::optional<mobility::Path>& path) {
     return path && *path == listener.path;
   };
-  return std::any_of(usages_.begin(), usages_.end(),
+  return std::any_of(probes_.begin(), probes_.end(),
+                     [&](const auto& entry) { return entry.second.path == listener.path; }) ||
+         std::any_of(usages_.begin(), usages_.end(),
                      [&](const auto& entry) { return on_path(entry.second->path); }) ||
          std::any_of(accounts_.begin(), accounts_.end(),
                      [&](const auto& entry) { return on_path(entry.second->path); }) ||

@@ -177,6 +177,7 @@ void Core::Impl::on_media(CallId id, const media::MediaReport& report, TimePoint
                                       sent->at, sent->pause_before));
     }
   } else if (const auto* heard = std::get_if<media::FirstReceived>(&report)) {
+    call->heard = true;
     on_peer_proven(*call);
     if (recovery_ && heard->generation == recovery_->generation()) {
       progress(recovery_->audio_heard(id, heard->at, heard->pause_before, heard->lost));
@@ -193,8 +194,11 @@ void Core::Impl::on_media(CallId id, const media::MediaReport& report, TimePoint
     warn("call " + std::to_string(id.value()) + ": " + audio->error.detail);
   } else if (const auto* trouble = std::get_if<media::PathTrouble>(&report)) {
     log_.info("ua", "call " + std::to_string(id.value()) + ": RTP: " + trouble->error.detail);
+  } else if (const auto* silent = std::get_if<media::MediaSilent>(&report)) {
+    on_media_silent(*call, silent->since, now);
+  } else if (const auto* sound = std::get_if<media::MediaHeard>(&report)) {
+    on_media_heard(*call, sound->pause, now);
   }
-  // RemoteMoved, MediaSilent and MediaHeard are for path health, which does not judge yet.
   touch(id);
   settle(now);
 }

@@ -26,7 +26,7 @@ std::string text_of(const PathPin& pin) {
 }  // namespace
 
 mobility::PathPolicy Core::Impl::path_policy() const {
-  return {config_.interfaces, config_.bind_addresses};
+  return {config_.interfaces, config_.bind_addresses, health_.avoided()};
 }
 
 mobility::PathPolicy Core::Impl::narrowed(const PathPin& pin) const {

@@ -106,8 +106,13 @@ void Core::Impl::begin_recovery(const mobility::NetworkChange& change, TimePoint
       change.delta.has(ChangeCause::Forced) ? std::exchange(asked_, std::nullopt) : std::nullopt;
   mobility::RecoveryPlan plan = mobility::plan(
       change.snapshot, change.delta, collect_uses(asked ? &*asked : nullptr), path_policy());
-  std::erase_if(plan.rows, [&](const auto& row) { return was_refused(row); });
-  if (plan.empty() && !change.delta.has(ChangeCause::Forced)) return;
+  std::erase_if(plan.rows, [&](const auto& row) {
+    return was_refused(row) || awaits_proof(row, change, now);
+  });
+  if (plan.empty() && !change.delta.has(ChangeCause::Forced)) {
+    judge_.take_back();
+    return;
+  }
   if (recovery_) emit(IpChangeCompleted{recovery_->finish(true, now)});
   recovery_.emplace(change, plan.decision);
   emit(IpChangeDetected{change.generation, change.delta.causes, plan.decision});
@@ -149,6 +154,8 @@ void Core::Impl::begin_recovery(const mobility::NetworkChange& change, TimePoint
   // elsewhere.
   for (const auto& [id, account] : accounts_) touch(id);
   for (const auto& [id, call] : calls_) touch(id);
+  const auto left = leave_avoided_paths();
+  dead_listeners_.insert(dead_listeners_.end(), left.begin(), left.end());
   dead_listeners_.insert(dead_listeners_.end(), dead.begin(), dead.end());
   dead_listeners_.insert(dead_listeners_.end(), dead_streams.begin(), dead_streams.end());
 }
@@ -666,6 +673,7 @@ void Core::Impl::finish_recovery_if_complete(TimePoint now) {
   close_unused_listeners();
   close_unused_streams(now);
   emit(IpChangeCompleted{std::move(report)});
+  review_silence(now);
 }
 
 void Core::Impl::close_unused_listeners() {

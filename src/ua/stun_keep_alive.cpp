@@ -35,6 +35,7 @@ StunKeepAlive::Due StunKeepAlive::on_timeout(Random& random, TimePoint now) {
   if (const auto bytes = wire::build_stun(request)) {
     due.send = std::string(bytes->begin(), bytes->end());
   }
+  due.doubtful = sends_ == kDoubtAfter && answered_;
   const Duration wait = kFirstWait * (1 << sends_);
   ++sends_;
   at_ = now + (sends_ == kSends ? kLastWait : wait);
