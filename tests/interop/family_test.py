@@ -46,7 +46,7 @@ class FamilyTest(unittest.TestCase):
         self.alice.wait_for_event("registration", state="registered")
 
     def start(self, old, new, transport, by_name=False):
-        self.start_server(advertise=NAME if by_name else None)
+        self.start_server(named_routes=by_name)
         self.bob = Phone(self, "bob", address(), "--bind", address(6), *self.servers, "--auto-answer",
                          "--source", "tone:500", host=NAME, password=Kamailio.USERS["bob"])
         self.start_alice(old, new, transport)
@@ -63,8 +63,7 @@ class FamilyTest(unittest.TestCase):
         self.mobile.move("wifi", "lte")
         if commanded:
             self.alice.command("ip-change")
-        report = self.alice.wait_for_event(
-            "ip_change_completed", report=lambda r: not r["superseded"])["report"]
+        report = self.alice.wait_for_change()
         self.assertEqual([call["survived"] for call in report["calls"]], [True], report)
         self.assertTrue(report["calls"][0]["new_local"].strip("[").startswith(
             self.mobile.address("lte")), report)
@@ -142,7 +141,7 @@ class FamilyTest(unittest.TestCase):
         self.alice.hears(10)
         self.alice.mark()
         self.mobile.move("wifi", "lte")
-        report = self.alice.wait_for_event("ip_change_completed")["report"]
+        report = self.alice.wait_for_change()
         self.assertEqual([call["survived"] for call in report["calls"]], [True], report)
         media = self.alice.wait_for_event("call_media", remote=lambda r: r.startswith("["))
         self.assertTrue(media["local"].startswith(f"[{self.mobile.address('lte')}]"), media)

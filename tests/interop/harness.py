@@ -303,10 +303,12 @@ class Kamailio(Process):
     USERS = {"alice": "wonderland", "bob": "builder", "baresip": "strange", "linphone": "green"}
 
     def __init__(self, test, hosts=None, certificate=None, client_ca=None, launcher=(), domain=None,
-                 template="kamailio.cfg", received=False, tables=False, advertise=None, rtpengine=False, **more):
+                 template="kamailio.cfg", received=False, tables=False, named_routes=False,
+                 rtpengine=False, **more):
         """`domain`: a name that means this server too. `received`: it reaches phones where their
-        REGISTER came from, over the connection that brought it. `advertise`: a name that it writes into
-        Via and Record-Route instead of its addresses. `rtpengine`: audio passes an RtpEngine. `tables`: empty ones, as text files in @FOLDER@/tables. `more`: what stands for @NAME@ in
+        REGISTER came from, over the connection that brought it. `named_routes`: it writes the
+        domain into Record-Route instead of its addresses. `rtpengine`: audio passes an RtpEngine.
+        `tables`: empty ones, as text files in @FOLDER@/tables. `more`: what stands for @WORD@ in
         the template."""
         self.hosts = hosts or [address()]
         self.host = self.hosts[0]
@@ -317,14 +319,11 @@ class Kamailio(Process):
         modules = next(pathlib.Path("/usr/lib").glob("*/kamailio/modules"))
         passwords = "\n".join(f'  if ($au == "{user}") $var(password) = "{password}";'
                               for user, password in self.USERS.items())
-        def shown(port):
-            return f" advertise {advertise}:{port}" if advertise else ""
-        listen = [f"listen=udp:{host}:5060{shown(5060)}" for host in self.hosts]
+        listen = [f"listen=udp:{host}:5060" for host in self.hosts]
         defines = []
         if certificate:
             defines = ["-A", "WITH_STREAMS"]
-            listen += [f"listen=tcp:{host}:5060{shown(5060)}\nlisten=tls:{host}:5061{shown(5061)}"
-                       for host in self.hosts]
+            listen += [f"listen=tcp:{host}:5060\nlisten=tls:{host}:5061" for host in self.hosts]
             if received:
                 defines += ["-A", "WITH_RECEIVED"]
             wary = "yes" if client_ca else "no"
@@ -339,11 +338,14 @@ private_key = {certificate[1]}
 verify_certificate = no
 require_certificate = no
 """, encoding="utf-8")
+        if named_routes:
+            defines += ["-A", "WITH_NAMED_ROUTES"]
         if rtpengine:
             defines += ["-A", "WITH_RTPENGINE"]
         config = (HERE / template).read_text(encoding="utf-8")
         for name, value in {"LISTEN": "\n".join(listen), "PASSWORDS": passwords,
-                            "FOLDER": str(folder), "HOST": self.host, **more}.items():
+                            "FOLDER": str(folder), "HOST": self.host, "NAME": domain or "",
+                            **more}.items():
             config = config.replace(f"@{name}@", value)
         if domain:
             config = config.replace("fork=yes\n", f'fork=yes\nalias="{domain}"\n', 1)
