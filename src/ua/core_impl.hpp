@@ -585,6 +585,7 @@ class Core::Impl {
     TimePoint until;
     bool sent = false;
   };
+  static bool leaves_dead_paths(const Account& account);
   void on_media_silent(Call& call, TimePoint since, TimePoint now);
   void on_media_heard(Call& call, Duration pause, TimePoint now);
   /// Of all calls that are silent: is it the path?

@@ -21,6 +21,10 @@ constexpr Duration kLookAgain = std::chrono::seconds(1);
 
 // --- symptoms ---
 
+bool Core::Impl::leaves_dead_paths(const Account& account) {
+  return account.config.ip_change.leave_dead_paths && account.config.ip_change.automatic;
+}
+
 bool Core::Impl::is_listening(const Call& call) {
   return call.state == CallState::Confirmed && !call.ending && !call.suspended && call.heard &&
          call.expects_audio() && !call.hold_wanted && call.media && call.path;
@@ -48,9 +52,7 @@ void Core::Impl::review_silence(TimePoint now) {
 
 void Core::Impl::review_silence(Call& call, TimePoint now) {
   const Account& account = way_of(call);
-  if (!call.silent_since || !is_listening(call) || !account.config.ip_change.leave_dead_paths) {
-    return;
-  }
+  if (!call.silent_since || !is_listening(call) || !leaves_dead_paths(account)) return;
   const auto look_again = [&](TimePoint at) {
     timers_.cancel(call.silence);
     call.silence = schedule(call, CallTimer::Silence, at);
@@ -88,7 +90,7 @@ std::optional<Path> Core::Impl::other_path(const Account& account, const Path& t
 
 void Core::Impl::suspect_path(const Account& account, const Path& path, ChangeCause cause,
                               TimePoint since, bool weak, TimePoint now) {
-  if (!account.config.ip_change.leave_dead_paths) return;
+  if (!leaves_dead_paths(account)) return;
   const auto other = other_path(account, path);
   if (!other) return;  // Nowhere to go: another look when the network changes.
   PathHealth::Suspicion suspicion;
