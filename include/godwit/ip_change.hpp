@@ -19,6 +19,13 @@ struct IpChangePolicy {
   bool hang_up_calls = false;  ///< End affected calls instead of moving them.
   /// How long a call may stay without any network, or without an answer, before it is given up.
   Duration recovery_deadline = std::chrono::seconds(64);
+
+  /// Tell the addresses that UserAgentConfig::stun_servers see, in Contact and SDP, to servers and
+  /// peers beyond a NAT; after a change as at the beginning of a call. An offer from a private
+  /// address waits for them up to one and a half round trips, 150 ms at the most; what comes later
+  /// is told by one more offer. Off: this account tells our own addresses, and what its registrar
+  /// sees.
+  bool use_stun = true;
 };
 
 /// What handle_ip_change() shall do beyond what the snapshots say.

@@ -115,9 +115,9 @@ void Core::Impl::place_account(Account& account, TimePoint now) {
   if (account.path || !judge_.has_snapshot()) return;
   // A suspended one is resumed by the judge's next change: it knows how often that may be.
   if (account.suspended && !take_reachable_server(account)) return;
-  account.path = mobility::choose_path(judge_.current(), account.server->address, path_policy());
+  account.path = path_to(account.server->address);
   if (!account.path && take_reachable_server(account)) {
-    account.path = mobility::choose_path(judge_.current(), account.server->address, path_policy());
+    account.path = path_to(account.server->address);
   }
   if (account.path) return;
   account.suspended = true;
@@ -156,6 +156,7 @@ void Core::Impl::advance(Account& account, TimePoint now) {
   if (!account.server || !account.path) return;
   prefer_better_server(account, now);
   open_listeners(*account.path);
+  ask_sip_mapping(account, now);
   if (!account.wants_registration) return;
   sip::Registration& registration = *account.registration;
   registration.set_patience(patience(account, now));
@@ -275,16 +276,20 @@ void Core::Impl::drain(Account& account, TimePoint now) {
 bool Core::Impl::rewrite_contact(Account& account, const std::optional<Endpoint>& seen,
                                  Generation generation, TimePoint now) {
   sip::Registration& registration = *account.registration;
-  if (!seen || !registration.flow() || registration.in_flight()) return false;
+  if (!registration.flow() || registration.in_flight()) return false;
   // With Outbound the flow itself is the way to us, whatever the Contact says (RFC 5626 §5.3).
   if (registration.grant().outbound) return false;
   const sip::Flow flow = *registration.flow();
   // A multipath connection is seen at the address that it began on, which may be long gone.
   const Stream* stream = streams_.find(flow.listener);
   if (stream != nullptr && stream->info.multipath) return false;
-  const bool again = account.has_mapping(flow.local);
-  switch (account.learn_mapping(flow.local, *seen, now)) {
-    case Account::Mapping::Known: return false;
+  // STUN may have told us already, but not the registrar.
+  const bool to_tell = registers_other_than_mapped(account);
+  const bool again = account.has_mapping(flow.local) && !to_tell;
+  switch (seen ? account.learn_mapping(flow.local, *seen, now) : Account::Mapping::Known) {
+    case Account::Mapping::Known:
+      if (!to_tell) return false;
+      break;
     case Account::Mapping::TooSoon:
       if (!account.mapping_timer) {
         account.mapping_timer =
@@ -294,17 +299,17 @@ bool Core::Impl::rewrite_contact(Account& account, const std::optional<Endpoint>
       return false;
     case Account::Mapping::Changed: break;
   }
-  log_.info("ua", "the registrar of " + account.config.aor + " sees " + flow.local.to_string() +
-                      " as " + seen->to_string());
   sip::RegistrationMove move;
   move.flow = flow;
   move.contact = contact_for(account, flow);
   move.generation = generation;
+  log_.info("ua", flow.local.to_string() + " of " + account.config.aor +
+                      " is seen from outside: " + "registering " + move.contact);
   if (const auto moved = registration.move(move, now); !moved) {
     warn("account " + account.config.aor + " could not register as " + move.contact + ": " +
          moved.error().detail);
   }
-  if (again) {
+  if (again && seen) {
     on_flow_failed(account, "a NAT shows it as " + seen->to_string() + " now", true, now);
   }
   return true;

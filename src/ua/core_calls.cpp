@@ -277,6 +277,7 @@ void Core::Impl::advance(Call& call, TimePoint now) {
     if (call.move_pending) move_session(call, now);
     if (call.progress_wanted) send_progress(call, now);
     if (call.answering) answer_incoming(call, now);
+    tell_mapping(call, now);
     if (call.wish.any()) refresh_if_wanted(call, now);
     if (!call.dtmf.empty()) send_next_digit(call, now);
   }
@@ -299,9 +300,7 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   const std::optional<Endpoint> hop = call.first_hop ? call.first_hop : account.server;
   if (!hop || hop->address.family() == Family::None || !judge_.has_snapshot()) return;
   if (!call.path) {
-    call.path = call.first_hop
-                    ? mobility::choose_path(judge_.current(), hop->address, path_policy())
-                    : account.path;
+    call.path = call.first_hop ? path_to(hop->address) : account.path;
     if (!call.path || !is_present(*call.path)) {
       end_call(call, "there is no network path to " + hop->to_string(), now);
       return;
@@ -323,7 +322,7 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
     start_later(call, "no RTP port of " + call.media->path.to_string() + " could be opened", now);
     return;
   }
-  if (!flow || !call.media->rtp) return;
+  if (!flow || !call.media->rtp || awaits_mapping(call, *call.media, now)) return;
   if (!call.sent) call.origin.address = call.path->local;
   call.started = true;
   call.open_offer = call.next_offer(config_.media, *call.media);
@@ -371,7 +370,7 @@ void Core::Impl::answer_incoming(Call& call, TimePoint now) {
     call.answering = false;
     return;
   }
-  if (!path->rtp || call.move_pending) return;
+  if (!path->rtp || call.move_pending || awaits_mapping(call, *path, now)) return;
   call.answering = false;
   if (call.next_media) {
     instruct(call, media::ClosePath{call.media->id, {}});
@@ -428,11 +427,12 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
     call.wait_for_registration = false;
   }
   if (call.reroute) return;  // Another way is being looked up.
-  const MediaPath* path = call.next_media ? &*call.next_media : &*call.media;
+  MediaPath* path = call.next_media ? &*call.next_media : &*call.media;
   if (!path->rtp) return;  // PathOpened or PathFailed brings us back here.
+  if (awaits_mapping(call, *path, now)) return;
   // RFC 4028 §7.4 recommends UPDATE, without an offer, for what only the session timer wants.
-  const bool only_timer =
-      call.wish.timer && !call.wish.hold_changed && !call.wish.recovery && !call.wish.flow_lost;
+  const bool only_timer = call.wish.timer && !call.wish.hold_changed && !call.wish.recovery &&
+                          !call.wish.flow_lost && !call.wish.mapping;
   const sip::Dialog* dialog = call.session->dialog();
   const bool bare_update = only_timer && !early && !call.update_refused && dialog != nullptr &&
                            dialog->peer_allows(wire::Method::Update);

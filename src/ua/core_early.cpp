@@ -39,7 +39,7 @@ void Core::Impl::send_progress(Call& call, TimePoint now) {
     warn("call " + std::to_string(call.id.value()) + ": no early media without an RTP port");
     return;
   }
-  if (!path->rtp || call.move_pending) return;
+  if (!path->rtp || call.move_pending || awaits_mapping(call, *path, now)) return;
   const int status = *std::exchange(call.progress_wanted, std::nullopt);
   sip::InviteSession& session = *call.session;
   const bool reliable = session.progress_is_reliable(true);

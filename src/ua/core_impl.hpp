@@ -9,7 +9,8 @@
 // accounts do besides), core_dtmf.cpp, core_media.cpp, core_recovery.cpp (a plan becomes SIP and
 // SDP), core_redirect.cpp and core_adoption.cpp (3xx; answers that a change cut off),
 // core_replaces.cpp (a new dialog for a call), core_late_answers.cpp, core_transfer.cpp,
-// core_trace.cpp; core_api.cpp is Core itself. Not included outside ua.
+// core_trace.cpp, core_nat.cpp (STUN, and which address is told), core_nat64.cpp; core_api.cpp is
+// Core itself. Not included outside ua.
 //
 // How it moves: every input changes state and marks what it touched; settle() then brings each
 // touched account and call forward as far as the state allows (advance()), which is idempotent.
@@ -29,14 +30,17 @@
 
 #include "base/log_limiter.hpp"
 #include "base/timer_queue.hpp"
+#include "media/mapping_query.hpp"
 #include "mobility/judge.hpp"
 #include "sip/transaction_layer.hpp"
 #include "ua/account.hpp"
 #include "ua/call.hpp"
 #include "ua/core.hpp"
 #include "ua/listeners.hpp"
+#include "ua/nat64.hpp"
 #include "ua/recovery.hpp"
 #include "ua/streams.hpp"
+#include "ua/stun_servers.hpp"
 #include "ua/usages.hpp"
 
 namespace godwit::ua {
@@ -485,6 +489,51 @@ class Core::Impl {
   void on_stream_timeouts(TimePoint now);
   void close_unused_streams(TimePoint now);
 
+  // core_nat.cpp
+  /// How the world sees a UDP socket for SIP.
+  struct SipMapping {
+    Generation generation;  ///< That it was asked for.
+    media::MappingQuery query;
+    std::optional<Endpoint> mapped;
+  };
+  /// Whom a socket at `local` asks for the sake of `towards`; empty: nobody, it is of no use there.
+  std::vector<Endpoint> stun_servers_for(const Account& account, const IpAddress& local,
+                                         const IpAddress& towards) const;
+  Duration stun_first_wait(const Account& account) const;
+  void ask_mapping(Call& call, MediaPath& path);
+  void begin_mapping_wait(Call& call, MediaPath& path, TimePoint now);
+  /// The description to be made of `path` is to wait; a timer comes back to it.
+  bool awaits_mapping(const Call& call, MediaPath& path, TimePoint now);
+  void on_mapping(Call& call, const media::MappingLearned& learned, TimePoint now);
+  void on_mapping_unknown(Call& call, const media::MappingUnknown& unknown);
+  /// One more offer, if our last one told another address than the world sees.
+  void tell_mapping(Call& call, TimePoint now);
+  void doubt_mapping(Call& call);
+  void ask_sip_mapping(Account& account, TimePoint now);
+  void on_sip_mapping_timeouts(TimePoint now);
+  std::optional<TimePoint> next_sip_mapping_timeout() const;
+  /// False: no answer to a question of ours.
+  bool on_sip_mapping(ListenerId id, const Endpoint& remote, const std::string& bytes,
+                      TimePoint now);
+  void learn_sip_mapping(Account& account, const Listener& listener, const Endpoint& mapped,
+                         TimePoint now);
+  bool registers_other_than_mapped(const Account& account) const;
+  void on_stun_servers_known(TimePoint now);
+
+  // core_nat64.cpp
+  /// `remote`, or by which address it is reached through this network's NAT64.
+  IpAddress reach(const IpAddress& remote) const;
+  /// The same for what is at `path`: what goes through the NAT64 stays there while it can.
+  IpAddress reach(const std::optional<mobility::Path>& path, const IpAddress& remote) const;
+  std::optional<mobility::Path> path_to(const IpAddress& remote) const;
+  /// The address to send to from a socket at `local`.
+  Endpoint as_sent_from(const IpAddress& local, const Endpoint& remote) const;
+  /// If the network has IPv6 only. Not `anew`: only if that is new.
+  void look_for_nat64(bool anew, TimePoint now);
+  void on_nat64_known(const std::optional<Nat64Prefix>& before, TimePoint now);
+  void judge_again(TimePoint now);
+  Output translated(Output output) const;
+
   UserAgentConfig config_;
   Random& random_;
   Log& log_;
@@ -498,6 +547,11 @@ class Core::Impl {
   Listeners listeners_;
   Streams streams_;
   Locator locator_;
+  StunServers stun_servers_;
+  std::map<ListenerId, SipMapping> sip_mappings_;
+  Nat64 nat64_;
+  bool v6_only_ = false;
+  std::optional<Duration> stun_round_trip_;  ///< To the STUN server that answered last.
   mobility::Judge judge_;
 
   std::map<AccountId, std::unique_ptr<Account>> accounts_;

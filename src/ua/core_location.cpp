@@ -102,7 +102,7 @@ const sip::Target* Core::Impl::best_target(const std::vector<sip::Target>& targe
                                            TimePoint now) const {
   const sip::Target* last_resort = nullptr;
   for (const sip::Target& target : targets) {
-    if (!mobility::choose_path(judge_.current(), target.endpoint.address, path_policy())) continue;
+    if (!path_to(target.endpoint.address)) continue;
     if (!locator_.is_down(target, now)) return &target;
     if (last_resort == nullptr) last_resort = &target;
   }
@@ -161,7 +161,7 @@ void Core::Impl::take_target(Call& call, const sip::Target& target) {
 
 bool Core::Impl::take_reachable_server(Account& account) {
   const auto reachable = [&](const Endpoint& endpoint) {
-    return mobility::choose_path(judge_.current(), endpoint.address, path_policy()).has_value();
+    return path_to(endpoint.address).has_value();
   };
   if (reachable(*account.server)) return false;
   for (const sip::Target& target : account.targets) {
@@ -182,7 +182,7 @@ const sip::Target* Core::Impl::alternative(const std::vector<sip::Target>& targe
   for (const sip::Target& target : targets) {
     const bool same = target.endpoint == to && target.transport == transport;
     if (same || locator_.is_down(target, now)) continue;
-    if (mobility::choose_path(judge_.current(), target.endpoint.address, path_policy())) {
+    if (path_to(target.endpoint.address)) {
       return &target;
     }
   }
@@ -216,7 +216,7 @@ std::optional<Duration> Core::Impl::patience(const Call& call, const Endpoint& s
 void Core::Impl::use_server(Account& account, const sip::Target& target) {
   account.take_server(target);
   account.wait_for_answer = false;
-  account.path = mobility::choose_path(judge_.current(), target.endpoint.address, path_policy());
+  account.path = path_to(target.endpoint.address);
   account.move_pending = account.path && account.wants_registration;
   remotes_changed_ = true;
   touch(account.id);
@@ -229,8 +229,7 @@ void Core::Impl::prefer_better_server(Account& account, TimePoint now) {
   const sip::Target* best = best_target(account.targets, now);
   // Among equals it stays where it is.
   if (current == nullptr || best == nullptr || best->group >= current->group) return;
-  if (locator_.is_down(*best, now) ||
-      !mobility::choose_path(judge_.current(), best->endpoint.address, path_policy())) {
+  if (locator_.is_down(*best, now) || !path_to(best->endpoint.address)) {
     return;
   }
   log_.info("ua", "account " + account.config.aor + " returns to the better server " +
@@ -418,6 +417,8 @@ void Core::Impl::on_bye_timer(Call& call, TimePoint now) {
 
 void Core::Impl::locate_anew(TimePoint now) {
   locator_.renew(now);
+  stun_servers_.look_up();
+  look_for_nat64(true, now);
   for (const auto& [id, account] : accounts_) {
     if (account->first_hop.endpoint() || account->removed) continue;
     account->resolve_again_at.reset();

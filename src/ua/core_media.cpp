@@ -18,11 +18,12 @@ MediaPath Core::Impl::open_media_path(Call& call, const mobility::Path& path) {
   media.generation = call.generation;
   instruct(call, media::OpenPath{media.id, path.local, path.interface_index, path.interface_name,
                                  call.generation});
+  ask_mapping(call, media);
   return media;
 }
 
 void Core::Impl::open_first_media(Call& call, const IpAddress& towards) {
-  const auto path = mobility::choose_path(judge_.current(), towards, path_policy());
+  const auto path = path_to(towards);
   call.media = open_media_path(call, path ? *path : *call.path);
 }
 
@@ -35,8 +36,10 @@ MediaPath* Core::Impl::find_media_path(Call& call, media::PathId id) {
 void Core::Impl::aim_media(Call& call, const MediaPath& from,
                            std::optional<TimePoint> old_dead_since) {
   if (!call.agreed) return;
-  instruct(call, media::SetRemote{from.id, call.agreed->remote_rtp, call.agreed->remote_rtcp,
-                                  old_dead_since, call.generation});
+  const IpAddress& local = from.path.local;
+  instruct(call, media::SetRemote{from.id, as_sent_from(local, call.agreed->remote_rtp),
+                                  as_sent_from(local, call.agreed->remote_rtcp), old_dead_since,
+                                  call.generation});
 }
 
 void Core::Impl::apply_agreed(Call& call, const AgreedAudio& agreed, media::PathId from) {
@@ -136,6 +139,7 @@ void Core::Impl::on_media(CallId id, const media::MediaReport& report, TimePoint
     if (MediaPath* path = find_media_path(*call, opened->path)) {
       path->rtp = opened->rtp;
       path->rtcp_port = opened->rtcp.port;
+      begin_mapping_wait(*call, *path, now);
     } else {
       ++counters_.stale_inputs;
     }
@@ -172,6 +176,14 @@ void Core::Impl::on_media(CallId id, const media::MediaReport& report, TimePoint
     warn("call " + std::to_string(id.value()) + ": " + audio->error.detail);
   } else if (const auto* trouble = std::get_if<media::PathTrouble>(&report)) {
     log_.info("ua", "call " + std::to_string(id.value()) + ": RTP: " + trouble->error.detail);
+  }
+  if (const auto* learned = std::get_if<media::MappingLearned>(&report)) {
+    on_mapping(*call, *learned, now);
+  } else if (const auto* unknown = std::get_if<media::MappingUnknown>(&report)) {
+    on_mapping_unknown(*call, *unknown);
+  } else if (std::get_if<media::MediaSilent>(&report) != nullptr && call->media) {
+    // A NAT may have forgotten us.
+    doubt_mapping(*call);
   }
   // RemoteMoved, MediaSilent and MediaHeard are for path health, which does not judge yet.
   touch(id);

@@ -42,7 +42,7 @@ std::vector<mobility::Use> Core::Impl::collect_uses() const {
     use.name = "account " + std::to_string(account->main.value());
     if (account->is_further()) use.name += " flow " + std::to_string(account->reg_id);
     if (account->path) use.path = *account->path;
-    use.remote = *account->server;
+    use.remote = {reach(account->path, account->server->address), account->server->port};
     use.suspended = account->suspended;
     uses.push_back(std::move(use));
   }
@@ -55,12 +55,13 @@ std::vector<mobility::Use> Core::Impl::collect_uses() const {
     use.kind = mobility::UseKind::Call;
     use.name = "call " + std::to_string(id.value());
     use.path = *call->path;
-    use.remote = (call->started ? *call->session : *call->former).flow().remote;
+    const Endpoint peer = (call->started ? *call->session : *call->former).flow().remote;
+    use.remote = {reach(call->path, peer.address), peer.port};
     use.suspended = call->suspended;
     if (call->media) {
       const MediaPath& path = call->next_media ? *call->next_media : *call->media;
       const Endpoint remote = call->agreed ? call->agreed->remote_rtp : use.remote;
-      use.media.push_back({path.path, remote});
+      use.media.push_back({path.path, {reach(path.path, remote.address), remote.port}});
     }
     use.policy.movable = accounts_.at(call->account)->config.ip_change.refresh_calls ||
                          accounts_.at(call->account)->config.ip_change.hang_up_calls;
@@ -77,7 +78,7 @@ std::vector<mobility::Use> Core::Impl::collect_uses() const {
     use.kind = mobility::UseKind::Subscription;
     use.name = (usage->subscription ? "subscription " : "publication ") + std::to_string(number);
     if (usage->path) use.path = *usage->path;
-    use.remote = *hop;
+    use.remote = {reach(usage->path, hop->address), hop->port};
     use.suspended = usage->suspended;
     use.policy.movable = account.config.ip_change.update_contact;
     uses.push_back(std::move(use));
@@ -497,7 +498,7 @@ bool Core::Impl::stay_on_old_path(Call& call) {
   // to, and signals to, where we were.
   if (!call.media || !call.agreed || !call.left_path) return false;
   const auto lives = [&](const mobility::Path& path, const Endpoint& remote) {
-    return mobility::carries(judge_.current(), path, remote.address);
+    return mobility::carries(judge_.current(), path, reach(path, remote.address));
   };
   if (!lives(call.media->path, call.agreed->remote_rtp) ||
       !lives(*call.left_path, call.session->flow().remote)) {
@@ -523,6 +524,7 @@ void Core::Impl::on_proof_timer(Call& call, TimePoint) {
   if (!recovery_ || !recovery_->awaits_audio(call.id)) return;
   if (!call.repaired) {
     call.repaired = true;
+    doubt_mapping(call);
     call.wish.recovery = true;  // One repair offer.
     return;
   }

@@ -164,9 +164,7 @@ std::optional<sip::Flow> Core::Impl::place_usage(OtherUsage& usage, TimePoint no
   const std::optional<Endpoint> hop = usage.target.direct ? usage.target.direct : account->server;
   if (!hop) return std::nullopt;
   if (!usage.path) {
-    usage.path = usage.target.direct
-                     ? mobility::choose_path(judge_.current(), hop->address, path_policy())
-                     : account->path;
+    usage.path = usage.target.direct ? path_to(hop->address) : account->path;
     remotes_changed_ = true;
   }
   if (!usage.path) return std::nullopt;

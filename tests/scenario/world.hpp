@@ -45,6 +45,8 @@ struct Stage {
   Family family = Family::V4;
   /// Between the phone and the server, which for TLS listens on port 5061 only.
   sip::Transport transport = sip::Transport::Udp;
+  /// IPv4: server and peer have public addresses, unlike the phone.
+  bool public_servers = false;
   bool multipath = false;           ///< TCP as Multipath TCP at both ends.
   Duration rtt = milliseconds(50);  ///< Between the phone and everything else.
   double loss = 0;                  ///< On the phone's links, each way.
