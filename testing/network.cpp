@@ -270,6 +270,12 @@ Nat& Network::add_nat(const IpAddress& outside, NatSettings settings) {
   return *nats_.back();
 }
 
+Nat& Network::add_nat64(const Nat64Prefix& prefix, const IpAddress& outside, NatSettings settings) {
+  Nat& nat = add_nat(outside, settings);
+  nat64_.emplace(&nat, prefix);
+  return nat;
+}
+
 void Network::set_name(const std::string& host, std::vector<IpAddress> addresses) {
   dns_.set_addresses(host, addresses);
 }
@@ -365,6 +371,13 @@ void Network::cross_core(const std::string& from, Nat* nat, SimulatedPacket pack
     }
     packet.source = nat->outbound(packet.source, packet.destination, simulation_.now());
   }
+  for (const auto& [translator, prefix] : nat64_) {
+    const auto v4 = prefix.extract(packet.destination.address);
+    if (!v4) continue;
+    packet.destination.address = *v4;
+    packet.source = translator->outbound(packet.source, packet.destination, simulation_.now());
+    break;
+  }
   for (const auto& other : nats_) {
     if (other->outside() != packet.destination.address) continue;
     const auto inside = other->inbound(packet.destination, packet.source, simulation_.now());
@@ -373,7 +386,10 @@ void Network::cross_core(const std::string& from, Nat* nat, SimulatedPacket pack
       return;
     }
     packet.destination = *inside;
-    const auto [host, interface] = find(inside->address, other.get());
+    const auto translator = nat64_.find(other.get());
+    const bool changes_family = translator != nat64_.end();
+    if (changes_family) packet.source.address = translator->second.embed(packet.source.address);
+    const auto [host, interface] = find(inside->address, changes_family ? nullptr : other.get());
     if (host == nullptr) {
       report(PacketEvent::Kind::Lost, from, "", packet, "address gone");
       return;

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "base/nat64_prefix.hpp"
 #include "base/random.hpp"
 #include "godwit/address.hpp"
 #include "godwit/network.hpp"
@@ -179,6 +180,8 @@ class Network {
   Host& add_host(const std::string& name);
   /// Makes the NAT's outside address reachable; interfaces are attached with Host::attach_nat().
   Nat& add_nat(const IpAddress& outside, NatSettings settings);
+  /// A NAT64 (RFC 6146) for all hosts: what is sent to `prefix` leaves as IPv4 from `outside`.
+  Nat& add_nat64(const Nat64Prefix& prefix, const IpAddress& outside, NatSettings settings);
   Simulation& simulation() { return simulation_; }
 
   // Names.
@@ -211,6 +214,7 @@ class Network {
   Simulation& simulation_;
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<std::unique_ptr<Nat>> nats_;
+  std::map<Nat*, Nat64Prefix> nat64_;  ///< Those of `nats_` that change the family.
   DnsZone dns_;
   std::vector<Filter> filters_;
   std::vector<std::function<void(const PacketEvent&)>> observers_;

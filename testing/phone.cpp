@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "testing/rtp_facts.hpp"
+#include "wire/stun/stun.hpp"
 
 namespace godwit::testing {
 namespace {
@@ -598,7 +599,8 @@ void SimulatedPhone::open_sockets(CallId call, const media::OpenSockets& open) {
 
 void SimulatedPhone::note_rtp(CallId call, Engine& engine, const media::SendPacket& packet) {
   const std::string bytes(packet.bytes.begin(), packet.bytes.end());
-  if (is_rtcp(bytes)) return;  // On RTP's port (RFC 5761).
+  // On RTP's port, too (RFC 5761, RFC 7983).
+  if (is_rtcp(bytes) || wire::looks_like_stun(packet.bytes)) return;
   const auto header = read_rtp(bytes);
   if (!header) {
     violate("an RTP packet that is none");

@@ -13,6 +13,7 @@
 #include <sstream>
 #include <utility>
 
+#include "base/host_port.hpp"
 #include "io/sound_files.hpp"
 #include "io/tls.hpp"
 
@@ -379,6 +380,16 @@ PhoneFlags::PhoneFlags(CLI::App& command) {
                 &agent.media.latch);
   table_.choice("rtcp-mux", "Share one port between RTP and RTCP where the other side can",
                 &agent.media.rtcp_mux);
+  table_.list("stun-server", "HOST[:PORT]",
+              "Ask this STUN server how the world sees us behind a NAT; up to four times",
+              [&agent](const std::string& given) -> Result<void> {
+                if (auto server = parse_host_port(given); !server) {
+                  return must_be("a host or address, e.g. stun.example.org:3478", given);
+                }
+                agent.stun_servers.push_back(given);
+                return {};
+              });
+  table_.choice("nat64", "On a network with IPv6 only, reach IPv4 through its NAT64", &agent.nat64);
   table_.number(
       "media-timeout", "SECONDS",
       "Hang up when nothing has come from the other side for so long, 5 to 3600; 0: never "

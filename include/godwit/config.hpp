@@ -260,6 +260,15 @@ struct UserAgentConfig {
   /// are reached over the connections that they open.
   bool listen_udp = true;
   SocketHook socket_created;  ///< Sees each new socket before it is used; empty: none.
+  /// STUN servers (RFC 8489) that tell how the world sees our SIP and RTP sockets behind a NAT:
+  /// "host", "host:port" or literals, at most 4; of a name alone the DNS is asked for `_stun._udp`.
+  /// Each socket asks all of them as soon as it is open. Empty: the Contact follows what the
+  /// registrar sees, and SDP tells our own addresses.
+  std::vector<std::string> stun_servers;
+  /// On a network with IPv6 only, reach IPv4 servers and peers through its NAT64 (RFC 6052), whose
+  /// prefix the DNS tells (RFC 7050). A peer with IPv4 only hears us and is heard if a STUN server
+  /// with IPv4 is configured, too.
+  bool nat64 = true;
 };
 
 /// What a call sends.

@@ -104,6 +104,13 @@ struct IpChangePolicy {
   /// captive portal does not get the call. Off: it is taken at once, and left when a call's refresh
   /// is not answered.
   bool prove_new_paths = true;
+
+  /// Tell the addresses that UserAgentConfig::stun_servers see, in Contact and SDP, to servers and
+  /// peers beyond a NAT; after a change as at the beginning of a call. An offer from a private
+  /// address waits for them up to one and a half round trips, 150 ms at the most; what comes later
+  /// is told by one more offer. Off: this account tells our own addresses, and what its registrar
+  /// sees.
+  bool use_stun = true;
 };
 
 /// What handle_ip_change() shall do beyond what the snapshots say.

@@ -105,8 +105,19 @@ struct SendDigits {
   std::string digits;
 };
 
+/// Asks STUN servers from the path's own sockets at which address they are seen (RFC 8489);
+/// answered by MappingLearned or MappingUnknown. While the path is not open yet, the question waits
+/// for that. May be given again: asks anew.
+struct LearnMapping {
+  PathId path;
+  std::vector<Endpoint> servers;  ///< Asked at the same time; at most 4.
+  Duration first_wait{};          ///< Until a request is repeated; 100 to 500 ms.
+  bool rtcp = true;               ///< The RTCP socket too.
+  bool keep = true;               ///< Ask again whenever no RTP has left for 15 to 29 s.
+};
+
 using MediaCommand = std::variant<OpenPath, ClosePath, SetParameters, SetRemote, SetSource,
-                                  SetRecording, SetMuted, StopMedia, SendDigits>;
+                                  SetRecording, SetMuted, StopMedia, SendDigits, LearnMapping>;
 
 // ---- Reports: engine -> core --------------------------------------------------------------------
 
@@ -200,9 +211,25 @@ struct DigitReceived {
   std::chrono::milliseconds duration{0};
 };
 
-using MediaReport =
-    std::variant<PathOpened, PathFailed, PathTrouble, FirstSent, FirstReceived, RemoteMoved,
-                 MediaSilent, MediaHeard, MediaStatistics, AudioFailed, DigitsSent, DigitReceived>;
+/// A STUN server sees the path's socket there. Once for each question; and again with `differs` if
+/// a further server sees it elsewhere.
+struct MappingLearned {
+  PathId path;
+  Channel channel = Channel::Rtp;
+  Endpoint mapped;
+  Endpoint server;
+  bool differs = false;
+  std::optional<Duration> round_trip;
+};
+/// No STUN server has answered in time, or none usefully.
+struct MappingUnknown {
+  PathId path;
+  Channel channel = Channel::Rtp;
+};
+
+using MediaReport = std::variant<PathOpened, PathFailed, PathTrouble, FirstSent, FirstReceived,
+                                 RemoteMoved, MediaSilent, MediaHeard, MediaStatistics, AudioFailed,
+                                 DigitsSent, DigitReceived, MappingLearned, MappingUnknown>;
 
 // ---- Wanted I/O: engine -> driver ---------------------------------------------------------------
 

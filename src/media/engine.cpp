@@ -11,6 +11,7 @@
 #include "media/digits.hpp"
 #include "media/g711.hpp"
 #include "media/jitter_buffer.hpp"
+#include "media/mapping_watch.hpp"
 #include "media/pause_watch.hpp"
 #include "media/rtp_session.hpp"
 #include "media/source_gate.hpp"
@@ -40,6 +41,9 @@ bool receives(MediaDirection d) {
 }
 
 struct Path {
+  Path(const OpenPath& command, Random& random)
+      : opened(command), generation(command.generation), mapping(command.path, random) {}
+
   OpenPath opened;
   Generation generation;
   Endpoint local;  ///< RTP; of no family until the sockets are open.
@@ -47,6 +51,8 @@ struct Path {
   bool first_received_due = true;
   std::optional<TimePoint> close_at;
   std::optional<TimePoint> last_trouble;
+  MappingWatch mapping;
+  std::optional<LearnMapping> to_learn;  ///< Waits for the sockets.
 
   PathId id() const { return opened.path; }
   bool is_open() const { return local.address.family() != Family::None; }
@@ -60,6 +66,7 @@ class MediaEngine::Impl {
       : name_("call " + std::to_string(call.value())),
         config_(config),
         log_(log),
+        random_(random),
         session_(random),
         port_(files) {}
 
@@ -73,6 +80,7 @@ class MediaEngine::Impl {
   void on(const SetMuted& command, TimePoint) { port_.set_muted(command.muted); }
   void on(const StopMedia& command, TimePoint now);
   void on(const SendDigits& command, TimePoint now);
+  void on(const LearnMapping& command, TimePoint now);
 
   // From the driver.
   void on_sockets(PathId id, Result<Endpoint> rtp_local, TimePoint now);
@@ -136,6 +144,7 @@ class MediaEngine::Impl {
   const std::string name_;
   const MediaConfig config_;
   Log& log_;
+  Random& random_;
   RtpSession session_;
   SourceGate gate_{kStrangerLimit};
   JitterBuffer jitter_;
@@ -189,9 +198,7 @@ void MediaEngine::Impl::on(const OpenPath& command, TimePoint) {
                       Error{ErrorCode::Busy, "too many media paths"}});
     return;
   }
-  Path& path = paths_.emplace_back();
-  path.opened = command;
-  path.generation = command.generation;
+  paths_.emplace_back(command, random_);
   outputs.emplace_back(OpenSockets{command.path, command.local, command.interface_index,
                                    command.interface_name, config_.rtp_port_min,
                                    config_.rtp_port_max});
@@ -208,6 +215,7 @@ void MediaEngine::Impl::on_sockets(PathId id, Result<Endpoint> rtp_local, TimePo
   }
   path->local = *rtp_local;
   report(PathOpened{id, path->generation, path->local, next_port(path->local)});
+  if (path->to_learn) on(*std::exchange(path->to_learn, std::nullopt), now);
   if (pending_ && pending_->path == id) apply(*std::exchange(pending_, std::nullopt), now);
   start_clocks(now);
 }
@@ -330,6 +338,16 @@ void MediaEngine::Impl::on(const SendDigits& command, TimePoint) {
   if (repeating) digits_waiting_ = command.digits;
 }
 
+void MediaEngine::Impl::on(const LearnMapping& command, TimePoint now) {
+  Path* path = find(command.path);
+  if (!path) return;  // Closed in the meantime.
+  if (path->is_open()) {
+    path->mapping.start(command, now, outputs);
+  } else {
+    path->to_learn = command;
+  }
+}
+
 void MediaEngine::Impl::end_digits(bool ok) {
   // A row that went out whole is kept: should its path turn out to have been dead, it is repeated.
   const std::size_t begun = digits_waiting_ ? 0 : digits_out_.size();
@@ -365,6 +383,7 @@ bool MediaEngine::Impl::may_send() const {
 void MediaEngine::Impl::send_rtp(Buffer bytes, TimePoint now) {
   Path& path = *find(remote_->path);
   outputs.emplace_back(SendPacket{path.id(), Channel::Rtp, destination_.rtp(), std::move(bytes)});
+  path.mapping.note_sent(now);
   std::optional<Duration> pause;
   if (const auto chance = last_chance()) pause = now - *chance;
   if (path.first_sent_due) {
@@ -462,6 +481,7 @@ void MediaEngine::Impl::on_timeout(TimePoint now) {
       ++i;
     }
   }
+  for (Path& path : paths_) path.mapping.on_timeout(now, outputs);
   if (clock_running()) run_clock(now);
   if (const auto due = session_.next_report(); due && *due <= now) {
     Buffer report = session_.make_report(now);
@@ -482,7 +502,10 @@ std::optional<TimePoint> MediaEngine::Impl::next_timeout() const {
   const auto consider = [&](const std::optional<TimePoint>& at) {
     if (at && (!next || *at < *next)) next = at;
   };
-  for (const Path& path : paths_) consider(path.close_at);
+  for (const Path& path : paths_) {
+    consider(path.close_at);
+    consider(path.mapping.next());
+  }
   if (clock_running()) consider(next_tick_);
   consider(session_.next_report());
   consider(received_.deadline());
@@ -499,6 +522,9 @@ void MediaEngine::Impl::on_packet(PathId id, Channel channel, const Endpoint& fr
   if (!path) return;
   if (bytes.size() > kMaxPacketSize) {
     ++ignored_;
+  } else if (wire::looks_like_stun(bytes)) {
+    // RFC 7983 §7: the first byte tells it from RTP. What is no answer to us is nobody's business.
+    if (!path->mapping.on_packet(channel, from, bytes, now, outputs)) ++ignored_;
   } else if (channel == Channel::Rtcp || wire::looks_like_rtcp(bytes)) {
     on_rtcp(from, bytes, now);
   } else {

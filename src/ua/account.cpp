@@ -32,10 +32,6 @@ sip::Outbound outbound_of(OutboundMode mode) {
   return sip::Outbound::Off;
 }
 
-bool is_private(const IpAddress& address) {
-  return address.is_private_v4() || address.is_unique_local() || address.is_link_local();
-}
-
 sip::DigestAlgorithm algorithm_of(DigestHash hash) {
   switch (hash) {
     case DigestHash::Md5: return sip::DigestAlgorithm::Md5;
@@ -131,6 +127,10 @@ Result<void> check_further_proxies(const AccountConfig& config) {
 }
 
 }  // namespace
+
+bool is_private(const IpAddress& address) {
+  return address.is_private_v4() || address.is_unique_local() || address.is_link_local();
+}
 
 AccountConfig Account::further_flow(const std::string& proxy) const {
   AccountConfig same = config;
@@ -339,7 +339,8 @@ std::string Account::contact(const Endpoint& local, sip::Transport on) const {
 
 std::string Account::dialog_contact(const Endpoint& local, const IpAddress& remote,
                                     sip::Transport on) const {
-  if (!trusts(remote)) return contact_at(local, on);
+  // Beyond a NAT a stranger needs the address that the world sees, within it our own.
+  if (!trusts(remote)) return is_private(remote) ? contact_at(local, on) : contact(local, on);
   const sip::RegistrationGrant& grant = registration->grant();
   const bool wanted =
       config.gruu == GruuMode::Always || (config.gruu == GruuMode::Auto && grant.outbound);
@@ -362,12 +363,15 @@ std::vector<std::string> Account::routes() const {
 Account::Mapping Account::learn_mapping(const Endpoint& local, const Endpoint& seen,
                                         TimePoint now) {
   // RFC 3581 §4: `received` and `rport` tell where the request came from.
-  const bool usable = seen.address.family() == local.address.family() && seen.port != 0 &&
-                      !seen.address.is_unspecified() && !seen.address.is_multicast() &&
-                      !seen.address.is_loopback();
+  // Through a NAT64 an IPv4 registrar sees an IPv4 address, and can use no other.
+  const bool through_nat64 =
+      local.address.is_v6() && seen.address.is_v4() && server && server->address.is_v4();
+  const bool usable = (seen.address.family() == local.address.family() || through_nat64) &&
+                      seen.port != 0 && !seen.address.is_unspecified() &&
+                      !seen.address.is_multicast() && !seen.address.is_loopback();
   const bool wanted = config.contact_rewrite == ContactRewrite::Always ||
                       (config.contact_rewrite == ContactRewrite::Auto &&
-                       (is_private(local.address) || !is_private(seen.address)));
+                       (through_nat64 || is_private(local.address) || !is_private(seen.address)));
   if (!usable || !wanted) return Mapping::Known;
   const Endpoint shown = mapping_ && mapping_->local == local ? mapping_->seen : local;
   if (shown == seen) return Mapping::Known;

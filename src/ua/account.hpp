@@ -23,6 +23,9 @@
 
 namespace godwit::ua {
 
+/// Not reachable from the public network.
+bool is_private(const IpAddress& address);
+
 struct Account {
   /// Checks the configuration: InvalidArgument names the setting and what is wrong with it.
   static Result<std::unique_ptr<Account>> make(AccountId id, AccountConfig config,
@@ -125,8 +128,8 @@ struct Account {
   /// (AccountConfig::contact_rewrite).
   std::string contact(const Endpoint& local, sip::Transport on = sip::Transport::Udp) const;
   /// For a dialog whose next hop is `remote`: the GRUU if one is granted and to be used, which the
-  /// server resolves; else as above. Strangers get our own address: of the others they can reach
-  /// nothing, or should not.
+  /// server resolves; else as above. Strangers get no GRUU, and those in a private network our own
+  /// address: of the others they can reach nothing, or should not.
   std::string dialog_contact(const Endpoint& local, const IpAddress& remote,
                              sip::Transport on = sip::Transport::Udp) const;
   /// What stands in Route outside dialogs: the proxy configured, and what the registrar wants

@@ -19,8 +19,8 @@ MediaDirection Call::wanted_direction() const {
 
 LocalAudio Call::local_audio(const MediaConfig& config, const MediaPath& from) const {
   LocalAudio audio;
-  audio.rtp = from.rtp.value_or(Endpoint{from.path.local, 0});
-  audio.rtcp_port = from.rtcp_port;
+  audio.rtp = from.told_rtp();
+  audio.rtcp_port = from.told_rtcp_port();
   audio.direction = make_direction(true, !hold_wanted);
   audio.codecs = config.codecs;
   audio.packet_time = config.packet_time;
@@ -31,8 +31,7 @@ LocalAudio Call::local_audio(const MediaConfig& config, const MediaPath& from) c
 wire::SessionDescription Call::next_offer(const MediaConfig& config, const MediaPath& from) {
   const std::uint64_t version = session->offer_answer().next_version();
   wire::SessionDescription offer =
-      sent ? make_reoffer(*sent, version, from.rtp.value_or(Endpoint{from.path.local, 0}),
-                          from.rtcp_port, wanted_direction())
+      sent ? make_reoffer(*sent, version, from.told_rtp(), from.told_rtcp_port(), wanted_direction())
            : make_offer(origin, version, local_audio(config, from));
   if (plain_offers) {
     make_plain(offer, agreed                  ? agreed->codec

@@ -34,6 +34,21 @@ struct MediaPath {
   std::optional<Endpoint> rtp;  ///< Empty until the driver has opened it.
   std::uint16_t rtcp_port = 0;
   bool failed = false;
+  /// How the world sees these sockets (core_nat.cpp).
+  struct Mapping {
+    bool asked = false;
+    bool waits = false;                   ///< The first offer waits for it …
+    std::optional<TimePoint> wait_until;  ///< … until then, once the sockets are open.
+    std::optional<Endpoint> rtp;
+    std::optional<std::uint16_t> rtcp_port;
+    bool symmetric = false;  ///< The NAT shows another one to each remote; was told.
+    bool disproved = false;  ///< Nobody was heard there; our own address is told instead.
+  };
+  Mapping mapping;
+
+  /// What SDP says of this path: where the world sees it, else where it is.
+  Endpoint told_rtp() const;
+  std::uint16_t told_rtcp_port() const;
 };
 
 /// A second dialog with the peer that is to replace the first (RFC 3891), see core_replaces.cpp.
@@ -54,8 +69,9 @@ struct RefreshWish {
   bool timer = false;      ///< The session timer asks for it (RFC 4028).
   bool by_hand = false;    ///< The application does; see Call::by_hand.
   bool family = false;     ///< The media are to take another address family.
+  bool mapping = false;    ///< A NAT shows our RTP elsewhere than we have told.
   bool any() const {
-    return hold_changed || recovery || flow_lost || timer || by_hand || family;
+    return hold_changed || recovery || flow_lost || timer || by_hand || family || mapping;
   }
   void add(const RefreshWish& other) {
     hold_changed = hold_changed || other.hold_changed;
@@ -64,6 +80,7 @@ struct RefreshWish {
     timer = timer || other.timer;
     by_hand = by_hand || other.by_hand;
     family = family || other.family;
+    mapping = mapping || other.mapping;
   }
 };
 
@@ -283,9 +300,10 @@ struct Call {
   TimerId holds;  ///< Until then a missing ACK or session refresh ends nothing.
   /// The flow of its signalling was lost then; it is told to the peer once there is another one.
   std::optional<TimePoint> flow_lost_at;
-  std::optional<TimePoint> flow_told_at;  ///< When that was last done.
+  std::optional<TimePoint> flow_told_at;     ///< When that was last done.
+  std::optional<TimePoint> mapping_told_at;  ///< When an offer last went out for that alone.
   bool tells_caller = false;  ///< Ringing here: the caller is told as soon as it has moved.
-  bool heard = false;                     ///< Audio of the peer's has ever come.
+  bool heard = false;         ///< Audio of the peer's has ever come.
   /// Since when none comes although it should, and in which generation that began.
   std::optional<TimePoint> silent_since;
   Generation silent_in;
@@ -301,6 +319,8 @@ struct Call {
   /// What an answer of ours builds on.
   LocalAudio local_audio(const MediaConfig& config, const MediaPath& from) const;
   bool expects_audio() const { return agreed && receives(agreed->direction); }
+  /// RFC 5761.
+  bool shares_rtcp_port() const { return agreed && agreed->remote_rtcp == agreed->remote_rtp; }
 };
 
 }  // namespace godwit::ua

@@ -54,8 +54,11 @@ Core::Impl::Impl(UserAgentConfig config, Random& random, Log& log, Store* store)
       listeners_(listen_ports(config_), outputs_),
       streams_(stream_settings(config_), listeners_, random, outputs_),
       locator_(random, outputs_),
+      stun_servers_(config_.stun_servers, outputs_),
+      nat64_(outputs_),
       judge_(path_policy()),
       instance_id_(load_instance_id(store, random, log)) {
+  for (const std::string& complaint : stun_servers_.complaints()) warn(complaint);
   transactions_.answer_statelessly([this](const sip::Flow& flow, const wire::Message& request) {
     return needs_no_transaction(flow, request);
   });
@@ -306,6 +309,7 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
       }
       retry_timer_.reset();
       listeners_.forget_failures();
+      if (v6_only_ && nat64_.unanswered()) nat64_.look_up();
       for (const auto& [account, state] : accounts_) touch(account);
       for (const auto& [call, state] : calls_) touch(call);
       break;
@@ -382,8 +386,9 @@ void Core::Impl::watch_remotes() {
 
 // --- inputs ---
 
-void Core::Impl::on_datagram(ListenerId id, const Endpoint& remote, std::string bytes,
+void Core::Impl::on_datagram(ListenerId id, const Endpoint& source, std::string bytes,
                              TimePoint now) {
+  const Endpoint remote = nat64_.original(source);
   ++counters_.datagrams;
   const Listener* listener = listeners_.find(id);
   if (listener == nullptr || !listener->bound) {
@@ -443,8 +448,9 @@ void Core::Impl::on_listen(ListenerId id, const Result<Endpoint>& bound, TimePoi
   settle(now);
 }
 
-void Core::Impl::on_send_error(ListenerId id, const Endpoint& remote, bool fatal,
+void Core::Impl::on_send_error(ListenerId id, const Endpoint& destination, bool fatal,
                                const std::string& reason, TimePoint now) {
+  const Endpoint remote = nat64_.original(destination);
   if (listeners_.find(id) == nullptr) {
     ++counters_.stale_inputs;
     return;
@@ -488,8 +494,10 @@ void Core::Impl::replace_broken_listeners(TimePoint now) {
 
 void Core::Impl::on_network(NetworkSnapshot snapshot, TimePoint now) {
   const bool first = !judge_.has_snapshot();
+  if (first) stun_servers_.look_up();
   if (health_.on_snapshot(snapshot)) judge_.set_avoided(health_.avoided());
   judge_.on_snapshot(std::move(snapshot), collect_uses(), now);
+  look_for_nat64(false, now);
   seek_ways(now);
   touch_preferring_accounts();
   // Before the first snapshot there are no paths to lose, and everything to begin.
@@ -518,7 +526,11 @@ void Core::Impl::on_resumed(Duration asleep, TimePoint now) {
 }
 
 void Core::Impl::on_resolved(QueryId query, const DnsAnswer& answer, TimePoint now) {
-  if (!locator_.on_answer(query, answer, now)) {
+  if (stun_servers_.on_answer(query, answer)) {
+    on_stun_servers_known(now);
+  } else if (const auto before = nat64_.prefix(); nat64_.on_answer(query, answer)) {
+    on_nat64_known(before, now);
+  } else if (!locator_.on_answer(query, answer, now)) {
     ++counters_.stale_inputs;
     return;
   }
@@ -533,6 +545,7 @@ void Core::Impl::on_timeout(TimePoint now) {
   while (const auto timer = timers_.pop_due(now)) dispatch_timer(*timer, now);
   on_stream_timeouts(now);
   health_.on_timeout(now);
+  on_sip_mapping_timeouts(now);
   // Only then are the uses worth collecting: there may be thousands, and timers by the packet.
   if (const auto due = judge_.next_timeout(); due && *due <= now) {
     judge_.on_timeout(collect_uses(), now);
@@ -544,7 +557,8 @@ std::optional<TimePoint> Core::Impl::next_timeout() {
   std::optional<TimePoint> earliest;
   for (const auto& next :
        {transactions_.next_timeout(), timers_.next(), judge_.next_timeout(),
-        locator_.next_timeout(), streams_.next_timeout(), health_.next_timeout()}) {
+        locator_.next_timeout(), streams_.next_timeout(), health_.next_timeout(),
+        next_sip_mapping_timeout()}) {
     if (next && (!earliest || *next < *earliest)) earliest = next;
   }
   return earliest;
@@ -552,7 +566,7 @@ std::optional<TimePoint> Core::Impl::next_timeout() {
 
 std::optional<Output> Core::Impl::poll_output() {
   if (outputs_.empty()) return std::nullopt;
-  Output output = std::move(outputs_.front());
+  Output output = translated(std::move(outputs_.front()));
   outputs_.pop_front();
   return output;
 }

@@ -178,6 +178,7 @@ void Core::Impl::advance(Account& account, TimePoint now) {
   if (!account.server || !account.path || waits_for_application(account)) return;
   prefer_better_server(account, now);
   open_listeners(*account.path);
+  ask_sip_mapping(account, now);
   if (!account.wants_registration) return;
   sip::Registration& registration = *account.registration;
   const bool another = other_flow_lives(account);
@@ -328,16 +329,20 @@ std::optional<std::string> Core::Impl::contact_seen_by_challenge(AccountId id, c
 bool Core::Impl::rewrite_contact(Account& account, const std::optional<Endpoint>& seen,
                                  Generation generation, TimePoint now) {
   sip::Registration& registration = *account.registration;
-  if (!seen || !registration.flow() || registration.in_flight()) return false;
+  if (!registration.flow() || registration.in_flight()) return false;
   // With Outbound the flow itself is the way to us, whatever the Contact says (RFC 5626 §5.3).
   if (registration.grant().outbound) return false;
   const sip::Flow flow = *registration.flow();
   // A multipath connection is seen at the address that it began on, which may be long gone.
   const Stream* stream = streams_.find(flow.listener);
   if (stream != nullptr && stream->info.multipath) return false;
-  const bool again = account.has_mapping(flow.local);
-  switch (account.learn_mapping(flow.local, *seen, now)) {
-    case Account::Mapping::Known: return false;
+  // STUN may have told us already, but not the registrar.
+  const bool to_tell = registers_other_than_mapped(account);
+  const bool again = account.has_mapping(flow.local) && !to_tell;
+  switch (seen ? account.learn_mapping(flow.local, *seen, now) : Account::Mapping::Known) {
+    case Account::Mapping::Known:
+      if (!to_tell) return false;
+      break;
     case Account::Mapping::TooSoon:
       if (!account.mapping_timer) {
         account.mapping_timer =
@@ -347,15 +352,15 @@ bool Core::Impl::rewrite_contact(Account& account, const std::optional<Endpoint>
       return false;
     case Account::Mapping::Changed: break;
   }
-  log_.info("ua", "the registrar of " + account.config.aor + " sees " + flow.local.to_string() +
-                      " as " + seen->to_string());
   auto move = account.move_to(flow, contact_for(account, flow), recovery_.has_value());
   move.generation = generation;
+  log_.info("ua", flow.local.to_string() + " of " + account.config.aor +
+                      " is seen from outside: " + "registering " + move.contact);
   if (const auto moved = registration.move(move, now); !moved) {
     warn("account " + account.config.aor + " could not register as " + move.contact + ": " +
          moved.error().detail);
   }
-  if (again) {
+  if (again && seen) {
     on_flow_failed(account, "a NAT shows it as " + seen->to_string() + " now", true, now);
   }
   return true;

@@ -39,14 +39,15 @@ void Core::Impl::ask_former(Call& call, TimePoint now) {
 void Core::Impl::send_adoption(Call& call, TimePoint now) {
   if (call.adoption != Call::Adoption::Wanted || !call.former) return;
   if (!call.media || !call.media->rtp || !call.former_sent) return;  // PathOpened comes back here.
+  if (awaits_mapping(call, *call.media, now)) return;
   sip::RefreshRequest refresh;
   refresh.flow = call.former->flow();
   refresh.contact = dialog_contact_for(call, refresh.flow);
   refresh.timers = accounts_.at(call.account)->recovery_timers();
   refresh.generation = call.generation;
   call.adoption_offer =
-      make_reoffer(*call.former_sent, call.former->offer_answer().next_version(), *call.media->rtp,
-                   call.media->rtcp_port, call.wanted_direction());
+      make_reoffer(*call.former_sent, call.former->offer_answer().next_version(),
+                   call.media->told_rtp(), call.media->told_rtcp_port(), call.wanted_direction());
   refresh.offer = wire::to_string(*call.adoption_offer);
   if (call.former->refresh(std::move(refresh), now)) {
     call.adoption = Call::Adoption::Asked;

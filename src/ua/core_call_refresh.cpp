@@ -21,7 +21,7 @@ RefreshShape Core::Impl::shape_of(const Call& call, const IpChangePolicy& policy
   const bool can_update =
       !call.update_refused && dialog != nullptr && dialog->peer_allows(wire::Method::Update);
   bool update = false;
-  if (wish.hold_changed || wish.flow_lost || wish.family) {
+  if (wish.hold_changed || wish.flow_lost || wish.family || wish.mapping) {
     // It needs the offer, or proves the new flow.
   } else if (wish.recovery) {
     shape.offer = policy.refresh_offer;
@@ -111,14 +111,12 @@ Result<void> Core::Impl::prepare_by_hand(Call& call, const CallRefresh& what, Ti
   }
   const Account& account = *accounts_.at(call.account);
   const IpAddress remote = call.session->flow().remote.address;
-  const NetworkSnapshot& network = judge_.current();
   const auto path = path_to(account, remote);
   if (!path) {
     return fail(ErrorCode::WrongState, "there is no network path to " + remote.to_string());
   }
   const Endpoint heard = call.agreed ? call.agreed->remote_rtp : call.session->flow().remote;
-  const bool media_lives =
-      call.media && mobility::carries(network, call.media->path, heard.address);
+  const bool media_lives = call.media && carries_media(call, *call.media, heard);
   if (what.offer && !what.media && !media_lives) {
     return fail(ErrorCode::WrongState,
                 "the address of the call's RTP socket is gone, so that it cannot be kept");
@@ -142,7 +140,7 @@ Result<void> Core::Impl::prepare_by_hand(Call& call, const CallRefresh& what, Ti
     if (!call.by_hand->alone) begin_move(call, now);
   }
   if (what.media) {
-    const auto to = mobility::choose_path(network, heard.address, media_policy(account));
+    const auto to = media_path_to(account, heard.address);
     if (call.next_media) instruct(call, media::ClosePath{call.next_media->id, {}});
     call.next_media = open_media_path(call, to ? *to : *path);
     if (!media_lives) {
@@ -205,9 +203,7 @@ void Core::Impl::finish_by_hand(Call& call, wire::Method method, int status,
 void Core::Impl::keep_old_media(Call& call) {
   if (!call.next_media || !call.media || !call.agreed) return;
   // RFC 3261 §14.1: refused, the session is as it was.
-  if (!mobility::carries(judge_.current(), call.media->path, call.agreed->remote_rtp.address)) {
-    return;
-  }
+  if (!carries_media(call, *call.media, call.agreed->remote_rtp)) return;
   instruct(call, media::ClosePath{call.next_media->id, {}});
   call.next_media.reset();
   if (call.aimed_from == call.media->id) return;

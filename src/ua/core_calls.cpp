@@ -299,6 +299,7 @@ void Core::Impl::advance(Call& call, TimePoint now) {
     if (call.by_hand) advance_by_hand(call, now);
     if (call.progress_wanted) send_progress(call, now);
     if (call.answering) answer_incoming(call, now);
+    tell_mapping(call, now);
     if (call.wish.any()) refresh_if_wanted(call, now);
     if (!call.dtmf.empty()) send_next_digit(call, now);
   }
@@ -321,7 +322,8 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   const std::optional<Endpoint> hop = call.first_hop ? call.first_hop : account.server;
   if (!hop || hop->address.family() == Family::None || !judge_.has_snapshot()) return;
   // The account has gone on to a server of the other family meanwhile.
-  if (!call.first_hop && call.path && call.path->local.family() != hop->address.family()) {
+  if (!call.first_hop && call.path &&
+      call.path->local.family() != as_sent_from(call.path->local, *hop).address.family()) {
     leave_start(call);
   }
   if (!call.path) {
@@ -372,7 +374,7 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
     start_later(call, "no RTP port of " + call.media->path.to_string() + " could be opened", now);
     return;
   }
-  if (!flow || !call.media->rtp) return;
+  if (!flow || !call.media->rtp || awaits_mapping(call, *call.media, now)) return;
   if (!call.sent) call.origin.address = call.path->local;
   call.started = true;
   call.open_offer = call.next_offer(config_.media, *call.media);
@@ -421,7 +423,7 @@ void Core::Impl::answer_incoming(Call& call, TimePoint now) {
     call.answering = false;
     return;
   }
-  if (!path->rtp || call.move_pending) return;
+  if (!path->rtp || call.move_pending || awaits_mapping(call, *path, now)) return;
   call.answering = false;
   if (call.next_media) {
     instruct(call, media::ClosePath{call.media->id, {}});
@@ -480,8 +482,9 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
     call.wait_for_registration = false;
   }
   if (call.reroute || call.detour) return;  // Another way is being looked up, or taken.
-  const MediaPath* path = call.next_media ? &*call.next_media : &*call.media;
+  MediaPath* path = call.next_media ? &*call.next_media : &*call.media;
   if (!path->rtp) return;  // PathOpened or PathFailed brings us back here.
+  if (awaits_mapping(call, *path, now)) return;
   const RefreshShape shape = shape_of(call, accounts_.at(call.account)->config.ip_change);
   if (!call.session->can_refresh(shape.method, shape.offer)) return;
   const Account& account = way_of(call);

@@ -39,7 +39,7 @@ void Core::Impl::send_progress(Call& call, TimePoint now) {
     warn("call " + std::to_string(call.id.value()) + ": no early media without an RTP port");
     return;
   }
-  if (!path->rtp || call.move_pending) return;
+  if (!path->rtp || call.move_pending || awaits_mapping(call, *path, now)) return;
   sip::InviteSession& session = *call.session;
   // RFC 3262 §5: what has to be said about media is said once the one before is acknowledged.
   if (session.awaits_prack() && !session.agreed_early() &&

@@ -79,7 +79,8 @@ std::vector<Endpoint> Core::Impl::other_ways(const Call& call) const {
   return ways;
 }
 
-void Core::Impl::take_way(Account& account, const Endpoint& to) {
+void Core::Impl::take_way(Account& account, const Endpoint& reached) {
+  const Endpoint to = nat64_.original(reached);
   const sip::Target* chosen = nullptr;
   for (const sip::Target& target : account.targets) {
     if (target.endpoint != to) continue;
@@ -92,7 +93,8 @@ void Core::Impl::take_way(Account& account, const Endpoint& to) {
   remotes_changed_ = true;
 }
 
-void Core::Impl::take_way(Call& call, const Endpoint& to) {
+void Core::Impl::take_way(Call& call, const Endpoint& reached) {
+  const Endpoint to = nat64_.original(reached);
   const sip::Flow& flow = (call.started ? *call.session : *call.former).flow();
   const auto find = [&](const std::vector<sip::Target>& targets) -> std::optional<Hop> {
     const sip::Target* chosen = nullptr;
@@ -275,10 +277,30 @@ std::optional<mobility::Path> Core::Impl::media_way(const Account& account,
 
 // --- media of the other family ---
 
-bool Core::Impl::is_gap(const AgreedAudio& agreed, const IpAddress& local) {
+bool Core::Impl::is_gap(const AgreedAudio& agreed, const IpAddress& local) const {
   const IpAddress& remote = agreed.remote_rtp.address;
   return remote.family() != Family::None && !remote.is_unspecified() &&
-         agreed.direction != MediaDirection::Inactive && remote.family() != local.family();
+         agreed.direction != MediaDirection::Inactive &&
+         as_sent_from(local, agreed.remote_rtp).address.family() != local.family();
+}
+
+void Core::Impl::end_for_gap(Call& call, const std::string& why, TimePoint now) {
+  if (recovery_ && recovery_->takes_part(call.id)) {
+    lose_on_network_change(call, why, now);
+  } else {
+    end_call(call, why, now);
+  }
+}
+
+void Core::Impl::end_unbridged_calls(TimePoint now) {
+  for (const auto& [id, call] : calls_) {
+    const MediaPath* path = call->aimed_from ? find_media_path(*call, *call->aimed_from) : nullptr;
+    if (path == nullptr || call->state != CallState::Confirmed || call->ending || !call->agreed ||
+        call->move_pending || call->next_media || !is_gap(*call->agreed, path->path.local)) {
+      continue;
+    }
+    end_for_gap(*call, gap_reason(call->agreed->remote_rtp.address, "answers with"), now);
+  }
 }
 
 bool Core::Impl::bridge_gap(Call& call, const AgreedAudio& agreed, TimePoint now) {
@@ -290,17 +312,15 @@ bool Core::Impl::bridge_gap(Call& call, const AgreedAudio& agreed, TimePoint now
   const FamilyPolicy policy = account.config.media_family;
   const bool allowed = allows(policy, remote.family());
   const auto way = media_path_to(account, remote);
+  // Whether a NAT64 leads there is being asked; it comes back to this call.
+  if (allowed && !way && nat64_.is_asking()) return false;
   if (!allowed || !way || call.offered_differently) {
     std::string why = gap_reason(remote, "answers with");
     if (!allowed) {
       why = "the peer answers with " + remote.to_string() + ", but audio takes only " +
             allowed_family("media_family", policy);
     }
-    if (recovery_ && recovery_->takes_part(call.id)) {
-      lose_on_network_change(call, why, now);
-    } else {
-      end_call(call, why, now);
-    }
+    end_for_gap(call, why, now);
     return true;
   }
   // RFC 3264 leaves the answerer's family to it, but a socket speaks only one: the next offer
@@ -381,7 +401,7 @@ bool Core::Impl::await_media_of(Call& call, const sip::OfferReceived& offer) {
   const Account& account = *accounts_.at(call.account);
   if (!allows(account.config.media_family, remote->family())) return false;
   const auto way = media_path_to(account, *remote);
-  if (!way) return false;
+  if (!way || way->local.family() == current.path.local.family()) return false;
   if (call.next_media) instruct(call, media::ClosePath{call.next_media->id, {}});
   call.next_media = open_media_path(call, *way);
   call.waiting_offer = offer;

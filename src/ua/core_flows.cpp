@@ -208,6 +208,7 @@ void Core::Impl::lose_flow_of(Call& call, TimePoint now) {
       is_stream(flow.transport) && listeners_.find(path_of(flow), flow.transport) != nullptr;
   if (server_flow_of(call) == nullptr && reachable) return;
   call.flow_lost_at = now;
+  if (call.media && call.media->mapping.asked) ask_mapping(call, *call.media);
   if (!call.substitute) call.substitute_tried = false;
   schedule(call, CallTimer::FlowLost, now + kFlowWait);
   if (call.flow_told_at && now < *call.flow_told_at + kFlowRest) {

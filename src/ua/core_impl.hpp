@@ -12,10 +12,11 @@
 // core_call_refresh.cpp (in which request a call's peer is told), core_path_health.cpp (what goes
 // dead without a word of the system), core_redirect.cpp and core_adoption.cpp (3xx; answers that a
 // change cut off), core_replaces.cpp (a new dialog for a call), core_late_answers.cpp,
-// core_transfer.cpp, core_families.cpp (from one address family to the other), core_trace.cpp,
-// core_pins.cpp (which paths an account may use), core_listeners.cpp (listeners restarted and
-// opened by hand, connections shut down), core_modify.cpp (an account configured anew),
-// core_race.cpp; core_api.cpp is Core itself. Not included outside ua.
+// core_transfer.cpp, core_families.cpp (from one address family to the other), core_nat.cpp (STUN,
+// and which address is told), core_nat64.cpp, core_trace.cpp, core_pins.cpp (which paths an account
+// may use), core_listeners.cpp (listeners restarted and opened by hand, connections shut down),
+// core_modify.cpp (an account configured anew), core_race.cpp; core_api.cpp is Core itself. Not
+// included outside ua.
 //
 // How it moves: every input changes state and marks what it touched; settle() then brings each
 // touched account and call forward as far as the state allows (advance()), which is idempotent.
@@ -35,6 +36,7 @@
 
 #include "base/log_limiter.hpp"
 #include "base/timer_queue.hpp"
+#include "media/mapping_query.hpp"
 #include "mobility/judge.hpp"
 #include "mobility/path_health.hpp"
 #include "sip/transaction_layer.hpp"
@@ -42,9 +44,11 @@
 #include "ua/call.hpp"
 #include "ua/core.hpp"
 #include "ua/listeners.hpp"
+#include "ua/nat64.hpp"
 #include "ua/race.hpp"
 #include "ua/recovery.hpp"
 #include "ua/streams.hpp"
+#include "ua/stun_servers.hpp"
 #include "ua/usages.hpp"
 
 namespace godwit::ua {
@@ -535,8 +539,8 @@ class Core::Impl {
   std::vector<Endpoint> other_places(const std::vector<sip::Target>& targets,
                                      const Endpoint& now_at) const;
   /// The plan has chosen another place for the next hop.
-  void take_way(Account& account, const Endpoint& to);
-  void take_way(Call& call, const Endpoint& to);
+  void take_way(Account& account, const Endpoint& reached);
+  void take_way(Call& call, const Endpoint& reached);
   Hop former_hop(const Call& call) const;
   /// The first hop, a literal, is out of reach: goes on by the registrar's name.
   void try_spare(Account& account, TimePoint now);
@@ -565,7 +569,10 @@ class Core::Impl {
   bool offers_lost_family(const Account& account, const sip::Flow& flow,
                           const wire::Message& invite) const;
   /// No audio can pass between that address of the peer's and ours: it is of another family.
-  static bool is_gap(const AgreedAudio& agreed, const IpAddress& local);
+  bool is_gap(const AgreedAudio& agreed, const IpAddress& local) const;
+  /// Nothing but a NAT64 could carry these calls' audio, and there is none.
+  void end_unbridged_calls(TimePoint now);
+  void end_for_gap(Call& call, const std::string& why, TimePoint now);
   /// True: the answer cannot be used, and something else is being done.
   bool bridge_gap(Call& call, const AgreedAudio& agreed, TimePoint now);
   /// The refused offer is made once more, of the other family or with less in it.
@@ -694,6 +701,57 @@ class Core::Impl {
                                    TimePoint now);
   void restart_races();
 
+  // core_nat.cpp
+  /// How the world sees a UDP socket for SIP.
+  struct SipMapping {
+    Generation generation;  ///< That it was asked for.
+    media::MappingQuery query;
+    std::optional<Endpoint> mapped;
+  };
+  /// Whom a socket at `local` asks for the sake of `towards`; empty: nobody, it is of no use there.
+  std::vector<Endpoint> stun_servers_for(const Account& account, const IpAddress& local,
+                                         const IpAddress& towards) const;
+  Duration stun_first_wait(const Account& account) const;
+  void ask_mapping(Call& call, MediaPath& path);
+  void begin_mapping_wait(Call& call, MediaPath& path, TimePoint now);
+  /// The description to be made of `path` is to wait; a timer comes back to it.
+  bool awaits_mapping(const Call& call, MediaPath& path, TimePoint now);
+  void on_mapping(Call& call, const media::MappingLearned& learned, TimePoint now);
+  void on_mapping_unknown(Call& call, const media::MappingUnknown& unknown);
+  /// One more offer, if our last one told another address than the world sees.
+  void tell_mapping(Call& call, TimePoint now);
+  void doubt_mapping(Call& call);
+  void ask_sip_mapping(Account& account, TimePoint now);
+  void on_sip_mapping_timeouts(TimePoint now);
+  std::optional<TimePoint> next_sip_mapping_timeout() const;
+  /// False: no answer to a question of ours.
+  bool on_sip_mapping(ListenerId id, const Endpoint& remote, const std::string& bytes,
+                      TimePoint now);
+  void learn_sip_mapping(Account& account, const Listener& listener, const Endpoint& mapped,
+                         TimePoint now);
+  bool registers_other_than_mapped(const Account& account) const;
+  void on_stun_servers_known(TimePoint now);
+
+  // core_nat64.cpp
+  /// `remote`, or by which address it is reached through this network's NAT64.
+  IpAddress reach(const IpAddress& remote, const mobility::PathPolicy& policy) const;
+  /// The same for what is at `path` and pinned so: what goes through the NAT64 stays there while it
+  /// can.
+  Endpoint reach(const std::optional<mobility::Path>& path, const Endpoint& remote,
+                 const PathPin& pin) const;
+  /// Whether something of ours that is pinned so can go on reaching `remote` from there.
+  bool carries(const mobility::Path& path, const Endpoint& remote, const PathPin& pin) const;
+  bool carries_media(const Call& call, const MediaPath& path, const Endpoint& remote) const;
+  std::optional<mobility::Path> path_to(const IpAddress& remote,
+                                        const mobility::PathPolicy& policy) const;
+  /// The address to send to from a socket at `local`.
+  Endpoint as_sent_from(const IpAddress& local, const Endpoint& remote) const;
+  /// If the network has IPv6 only. Not `anew`: only if that is new.
+  void look_for_nat64(bool anew, TimePoint now);
+  void on_nat64_known(const std::optional<Nat64Prefix>& before, TimePoint now);
+  void judge_again(TimePoint now);
+  Output translated(Output output) const;
+
   UserAgentConfig config_;
   Random& random_;
   Log& log_;
@@ -708,6 +766,11 @@ class Core::Impl {
   Streams streams_;
   Locator locator_;
   mobility::PathHealth health_;
+  StunServers stun_servers_;
+  std::map<ListenerId, SipMapping> sip_mappings_;
+  Nat64 nat64_;
+  bool v6_only_ = false;
+  std::optional<Duration> stun_round_trip_;  ///< To the STUN server that answered last.
   mobility::Judge judge_;
   std::map<std::uint32_t, Probe> probes_;
   std::uint32_t last_probe_ = 0;

@@ -96,6 +96,7 @@ void Core::Impl::on_keep_alive_timer(Account& account, std::uint32_t kind, TimeP
 void Core::Impl::on_stun(ListenerId listener, const Endpoint& remote, const std::string& bytes,
                          TimePoint now) {
   ++counters_.keepalives;
+  if (on_sip_mapping(listener, remote, bytes, now)) return;
   const auto message = wire::parse_stun(as_bytes(bytes));
   if (!message || message->message_class != wire::StunClass::Success) return;
   for (const auto& [id, account] : accounts_) {

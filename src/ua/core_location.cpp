@@ -108,7 +108,7 @@ const sip::Target* Core::Impl::best_target(const std::vector<sip::Target>& targe
                                            TimePoint now) const {
   const sip::Target* last_resort = nullptr;
   for (const sip::Target& target : targets) {
-    if (!mobility::choose_path(judge_.current(), target.endpoint.address, policy)) continue;
+    if (!path_to(target.endpoint.address, policy)) continue;
     if (!locator_.is_down(target, now)) return &target;
     if (last_resort == nullptr) last_resort = &target;
   }
@@ -200,7 +200,7 @@ const sip::Target* Core::Impl::alternative(const std::vector<sip::Target>& targe
   for (const sip::Target& target : targets) {
     const bool same = target.endpoint == to && target.transport == transport;
     if (same || locator_.is_down(target, now)) continue;
-    if (mobility::choose_path(judge_.current(), target.endpoint.address, policy)) {
+    if (path_to(target.endpoint.address, policy)) {
       return &target;
     }
   }
@@ -447,6 +447,8 @@ void Core::Impl::on_bye_timer(Call& call, TimePoint now) {
 
 void Core::Impl::locate_anew(TimePoint now) {
   locator_.renew(now);
+  stun_servers_.look_up();
+  look_for_nat64(true, now);
   for (const auto& [id, account] : accounts_) {
     if (account->first_hop.endpoint() || account->removed) continue;
     account->resolve_again_at.reset();

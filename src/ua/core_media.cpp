@@ -18,12 +18,13 @@ MediaPath Core::Impl::open_media_path(Call& call, const mobility::Path& path) {
   media.generation = call.generation;
   instruct(call, media::OpenPath{media.id, path.local, path.interface_index, path.interface_name,
                                  call.generation});
+  ask_mapping(call, media);
   return media;
 }
 
 std::optional<mobility::Path> Core::Impl::media_path_to(const Account& account,
                                                         const IpAddress& remote) const {
-  return mobility::choose_path(judge_.current(), remote, media_policy(account));
+  return path_to(remote, media_policy(account));
 }
 
 std::optional<mobility::Path> Core::Impl::first_media_path(const Account& account,
@@ -51,8 +52,10 @@ MediaPath* Core::Impl::find_media_path(Call& call, media::PathId id) {
 void Core::Impl::aim_media(Call& call, const MediaPath& from,
                            std::optional<TimePoint> old_dead_since) {
   if (!call.agreed) return;
-  instruct(call, media::SetRemote{from.id, call.agreed->remote_rtp, call.agreed->remote_rtcp,
-                                  old_dead_since, call.generation});
+  const IpAddress& local = from.path.local;
+  instruct(call, media::SetRemote{from.id, as_sent_from(local, call.agreed->remote_rtp),
+                                  as_sent_from(local, call.agreed->remote_rtcp), old_dead_since,
+                                  call.generation});
 }
 
 void Core::Impl::apply_agreed(Call& call, const AgreedAudio& agreed, media::PathId from) {
@@ -157,6 +160,7 @@ void Core::Impl::on_media(CallId id, const media::MediaReport& report, TimePoint
     if (MediaPath* path = find_media_path(*call, opened->path)) {
       path->rtp = opened->rtp;
       path->rtcp_port = opened->rtcp.port;
+      begin_mapping_wait(*call, *path, now);
     } else {
       ++counters_.stale_inputs;
     }
@@ -195,9 +199,14 @@ void Core::Impl::on_media(CallId id, const media::MediaReport& report, TimePoint
   } else if (const auto* trouble = std::get_if<media::PathTrouble>(&report)) {
     log_.info("ua", "call " + std::to_string(id.value()) + ": RTP: " + trouble->error.detail);
   } else if (const auto* silent = std::get_if<media::MediaSilent>(&report)) {
+    doubt_mapping(*call);  // A NAT may have forgotten us.
     on_media_silent(*call, silent->since, now);
   } else if (const auto* sound = std::get_if<media::MediaHeard>(&report)) {
     on_media_heard(*call, sound->pause, now);
+  } else if (const auto* learned = std::get_if<media::MappingLearned>(&report)) {
+    on_mapping(*call, *learned, now);
+  } else if (const auto* unknown = std::get_if<media::MappingUnknown>(&report)) {
+    on_mapping_unknown(*call, *unknown);
   }
   touch(id);
   settle(now);

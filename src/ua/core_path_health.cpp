@@ -80,11 +80,11 @@ std::optional<Path> Core::Impl::other_path(const Account& account, const Path& t
   };
   mobility::PathPolicy policy = path_policy(account);
   policy.avoid.push_back({than.interface_index, than.local.family(), ChangeCause::MediaSilent});
-  auto other = mobility::choose_path(judge_.current(), account.server->address, policy);
+  auto other = path_to(account.server->address, policy);
   if (differs(other)) return other;
   // One that was given up itself may have come back.
   policy.avoid.erase(policy.avoid.begin(), policy.avoid.end() - 1);
-  other = mobility::choose_path(judge_.current(), account.server->address, policy);
+  other = path_to(account.server->address, policy);
   return differs(other) ? other : std::nullopt;
 }
 

@@ -46,7 +46,7 @@ mobility::PathPolicy Core::Impl::media_policy(const Account& account) const {
 
 std::optional<mobility::Path> Core::Impl::path_to(const Account& account,
                                                   const IpAddress& remote) const {
-  return mobility::choose_path(judge_.current(), remote, path_policy(account));
+  return path_to(remote, path_policy(account));
 }
 
 Result<void> Core::Impl::check_pins(const AccountConfig& config) const {
@@ -83,7 +83,7 @@ Result<void> Core::Impl::check_pins(const AccountConfig& config) const {
 std::string Core::Impl::pin_trouble(const char* what, const PathPin& pin,
                                     const IpAddress& remote) const {
   if (pin == PathPin{} || !judge_.has_snapshot()) return {};
-  if (mobility::choose_path(judge_.current(), remote, narrowed(pin))) return {};
+  if (path_to(remote, narrowed(pin))) return {};
   const std::string begin = std::string(what) + " is pinned to " + text_of(pin) + ", which ";
   if (pin.address) {
     if (judge_.current().owner_of(*pin.address) == nullptr) return begin + "no interface has";

@@ -68,7 +68,7 @@ std::optional<Race> Core::Impl::make_race(const std::vector<sip::Target>& target
         same_place(target, runners.front().target) || locator_.is_down(target, now)) {
       continue;
     }
-    const auto way = mobility::choose_path(judge_.current(), target.endpoint.address, policy);
+    const auto way = path_to(target.endpoint.address, policy);
     if (way) runners.push_back({target, *way});
   }
   if (runners.size() < 2) return std::nullopt;

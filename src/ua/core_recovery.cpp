@@ -35,6 +35,10 @@ std::vector<mobility::Use> Core::Impl::collect_uses(const IpChangeOptions* asked
   const auto own_paths = [this](const PathPin& pin) {
     return pin == PathPin{} ? std::nullopt : std::optional(narrowed(pin));
   };
+  const auto all_through = [this](std::vector<Endpoint> ways, const PathPin& pin) {
+    for (Endpoint& way : ways) way = reach(std::nullopt, way, pin);
+    return ways;
+  };
   std::vector<mobility::Use> uses;
   for (const auto& [id, account] : accounts_) {
     if (account->removed || !account->server) continue;
@@ -45,8 +49,8 @@ std::vector<mobility::Use> Core::Impl::collect_uses(const IpChangeOptions* asked
     use.name = "account " + std::to_string(account->main.value());
     if (account->is_further()) use.name += " flow " + std::to_string(account->reg_id);
     if (account->path) use.path = *account->path;
-    use.remote = *account->server;
-    use.others = other_ways(*account);
+    use.remote = reach(account->path, *account->server, account->config.signalling_pin);
+    use.others = all_through(other_ways(*account), account->config.signalling_pin);
     use.suspended = account->suspended;
     use.policy = policy_of(*account, use.kind, asked);
     use.policy.paths = own_paths(account->config.signalling_pin);
@@ -62,14 +66,16 @@ std::vector<mobility::Use> Core::Impl::collect_uses(const IpChangeOptions* asked
     use.kind = mobility::UseKind::Call;
     use.name = "call " + std::to_string(id.value());
     use.path = *call->path;
-    use.remote = (call->started ? *call->session : *call->former).flow().remote;
-    if (call->moved_hop) use.remote = call->moved_hop->remote;
-    use.others = other_ways(*call);
+    const Endpoint hop = (call->started ? *call->session : *call->former).flow().remote;
+    use.remote = reach(call->path, call->moved_hop ? call->moved_hop->remote : hop,
+                       account.config.signalling_pin);
+    use.others = all_through(other_ways(*call), account.config.signalling_pin);
     use.suspended = call->suspended;
     if (call->media) {
       const MediaPath& path = call->next_media ? *call->next_media : *call->media;
       const Endpoint remote = call->agreed ? call->agreed->remote_rtp : use.remote;
-      use.media.push_back({path.path, remote, own_paths(account.config.media_pin)});
+      use.media.push_back({path.path, reach(path.path, remote, account.config.media_pin),
+                           own_paths(account.config.media_pin)});
     }
     use.policy = policy_of(account, use.kind, asked);
     use.policy.paths = own_paths(account.config.signalling_pin);
@@ -86,8 +92,10 @@ std::vector<mobility::Use> Core::Impl::collect_uses(const IpChangeOptions* asked
     use.kind = mobility::UseKind::Subscription;
     use.name = (usage->subscription ? "subscription " : "publication ") + std::to_string(number);
     if (usage->path) use.path = *usage->path;
-    use.remote = *hop;
-    if (!usage->target.direct) use.others = other_ways(account);
+    use.remote = reach(usage->path, *hop, account.config.signalling_pin);
+    if (!usage->target.direct) {
+      use.others = all_through(other_ways(account), account.config.signalling_pin);
+    }
     use.suspended = usage->suspended;
     use.policy = policy_of(account, use.kind, asked);
     use.policy.paths = own_paths(account.config.signalling_pin);
@@ -572,13 +580,9 @@ bool Core::Impl::stay_on_old_path(Call& call) {
   // RFC 3261 §14.1: a refused re-INVITE leaves the session as it was, hence the peer still sends
   // to, and signals to, where we were.
   if (!call.media || !call.agreed || !call.left_path) return false;
-  const auto lives = [&](const mobility::Path& path, const Endpoint& remote,
-                         const mobility::PathPolicy& policy) {
-    return mobility::carries(judge_.current(), path, remote.address, policy);
-  };
-  const Account& account = *accounts_.at(call.account);
-  if (!lives(call.media->path, call.agreed->remote_rtp, media_policy(account)) ||
-      !lives(*call.left_path, call.session->flow().remote, path_policy(account))) {
+  const PathPin& pin = accounts_.at(call.account)->config.signalling_pin;
+  if (!carries_media(call, *call.media, call.agreed->remote_rtp) ||
+      !carries(*call.left_path, call.session->flow().remote, pin)) {
     return false;
   }
   if (call.next_media) {
@@ -601,6 +605,7 @@ void Core::Impl::on_proof_timer(Call& call, TimePoint) {
   if (!recovery_ || !recovery_->awaits_audio(call.id)) return;
   if (!call.repaired && !recovery_->awaits_media(call.id)) {
     call.repaired = true;
+    doubt_mapping(call);
     call.wish.recovery = true;  // One repair offer.
     return;
   }

@@ -52,6 +52,8 @@ struct Stage {
   FamilyPolicy media_family = FamilyPolicy::NoPreference;
   /// Between the phone and the server, which for TLS listens on port 5061 only.
   sip::Transport transport = sip::Transport::Udp;
+  /// IPv4: server and peer have public addresses, unlike the phone.
+  bool public_servers = false;
   bool multipath = false;           ///< TCP as Multipath TCP at both ends.
   Duration rtt = milliseconds(50);  ///< Between the phone and everything else.
   double loss = 0;                  ///< On the phone's links, each way.
@@ -89,7 +91,7 @@ class World {
   IpAddress address(std::uint8_t number, std::uint8_t host = 2) const {
     return address(number, host, stage.family);
   }
-  static IpAddress address(std::uint8_t number, std::uint8_t host, Family family);
+  IpAddress address(std::uint8_t number, std::uint8_t host, Family family) const;
 
   // What happens to the phone's networks. Each in one batch, as one snapshot.
   void wifi_goes();  ///< Address and default route.

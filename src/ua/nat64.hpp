@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The NAT64 of a network with IPv6 only: finds its prefix (RFC 7050) and says by which address an
+// IPv4 one is reached through it (RFC 6052). Owned by the core, in which remotes are IPv4 all the
+// same: they are translated where packets leave and come in (core_nat64.cpp).
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "base/dns.hpp"
+#include "base/nat64_prefix.hpp"
+#include "ua/driver.hpp"
+
+namespace godwit::ua {
+
+class Nat64 {
+ public:
+  /// Prefixes of earlier networks, by which late packets are still known.
+  static constexpr std::size_t kMaxKnown = 8;
+
+  explicit Nat64(std::deque<Output>& outputs) : outputs_(outputs) {}
+
+  /// The network is (another) one with IPv6 only: asks for its prefix.
+  void look_up();
+  /// The network has IPv4.
+  void forget();
+  bool is_asking() const { return query_.has_value(); }
+  /// The last question is over, and the DNS has said neither yes nor no.
+  bool unanswered() const { return !query_ && unanswered_; }
+  /// False: the question was somebody else's.
+  bool on_answer(QueryId query, const DnsAnswer& answer);
+
+  const std::optional<Nat64Prefix>& prefix() const { return prefix_; }
+  /// The address to send to from IPv6; `remote` itself if that is IPv6, or there is no NAT64.
+  Endpoint through(const Endpoint& remote) const;
+  /// The IPv4 endpoint behind a translated one; anything else as it is.
+  Endpoint original(const Endpoint& remote) const;
+
+ private:
+  std::deque<Output>& outputs_;
+  std::optional<Nat64Prefix> prefix_;
+  std::deque<Nat64Prefix> known_;
+  std::optional<QueryId> query_;
+  bool unanswered_ = false;
+  std::uint32_t last_query_ = 0xc000'0000;  ///< The locator's count from 1, STUN's from 2^31.
+};
+
+}  // namespace godwit::ua
