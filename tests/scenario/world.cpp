@@ -73,11 +73,15 @@ Family World::lte_family() const {
   return stage.family == Family::V4 ? Family::V6 : Family::V4;
 }
 
-IpAddress World::address(std::uint8_t network_number, std::uint8_t host, Family family) const {
+IpAddress World::address(std::uint8_t network_number, std::uint8_t host) const {
   const bool server_or_peer = network_number == 9 || network_number == 7;
-  if (family == Family::V4 && stage.public_servers && server_or_peer) {
+  if (stage.family == Family::V4 && stage.public_servers && server_or_peer) {
     return IpAddress::v4(198, 51, 100, network_number);
   }
+  return address(network_number, host, stage.family);
+}
+
+IpAddress World::address(std::uint8_t network_number, std::uint8_t host, Family family) {
   if (family == Family::V4) return IpAddress::v4(10, network_number, 0, host);
   return *IpAddress::parse("2001:db8:" + std::to_string(network_number) +
                            "::" + std::to_string(host));

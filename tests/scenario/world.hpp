@@ -88,10 +88,8 @@ class World {
   IpAddress other_peer_address() const { return address(7, 2, lte_family()); }
   IpAddress server_address() const { return address(9); }
   IpAddress peer_address() const { return address(7); }
-  IpAddress address(std::uint8_t number, std::uint8_t host = 2) const {
-    return address(number, host, stage.family);
-  }
-  IpAddress address(std::uint8_t number, std::uint8_t host, Family family) const;
+  IpAddress address(std::uint8_t number, std::uint8_t host = 2) const;
+  static IpAddress address(std::uint8_t number, std::uint8_t host, Family family);
 
   // What happens to the phone's networks. Each in one batch, as one snapshot.
   void wifi_goes();  ///< Address and default route.
