@@ -308,7 +308,8 @@ struct Call {
   std::optional<TimePoint> silent_since;
   Generation silent_in;
   mobility::GapMemory gaps;
-  TimerId silence;  ///< Looks at it again.
+  TimerId silence;        ///< Looks at it again.
+  TimerId mapping_doubt;  ///< Silent for so long, it may be what a NAT shows of us.
 
   /// `contact` without the user's name, if that is to be hidden.
   std::string hidden(std::string contact) const;

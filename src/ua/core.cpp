@@ -284,6 +284,7 @@ void Core::Impl::dispatch_timer(const Timer& timer, TimePoint now) {
           case CallTimer::FlowLost: on_flow_lost_timer(*call, now); break;
           case CallTimer::ByeUnanswered: on_bye_timer(*call, now); break;
           case CallTimer::Silence: review_silence(*call, now); break;
+          case CallTimer::MappingDoubt: on_mapping_doubt_timer(*call, now); break;
         }
         touch(call->id);
       }

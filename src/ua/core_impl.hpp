@@ -146,6 +146,7 @@ class Core::Impl {
     FlowLost,
     ByeUnanswered,
     Silence,
+    MappingDoubt,
   };
   enum class CoreTimer : std::uint32_t { Retry = 1, BrokenListener, LateAnswers, RestartListener };
 
@@ -702,6 +703,9 @@ class Core::Impl {
   void restart_races();
 
   // core_nat.cpp
+  /// Without audio for this long a mapping is doubted: longer than the gaps of a bad network, for an
+  /// offer is made of it.
+  static constexpr Duration kMappingDoubt = std::chrono::seconds(1);
   /// How the world sees a UDP socket for SIP.
   struct SipMapping {
     Generation generation;  ///< That it was asked for.
@@ -720,6 +724,7 @@ class Core::Impl {
   void on_mapping_unknown(Call& call, const media::MappingUnknown& unknown);
   /// One more offer, if our last one told another address than the world sees.
   void tell_mapping(Call& call, TimePoint now);
+  void on_mapping_doubt_timer(Call& call, TimePoint now);
   void doubt_mapping(Call& call);
   void ask_sip_mapping(Account& account, TimePoint now);
   void on_sip_mapping_timeouts(TimePoint now);

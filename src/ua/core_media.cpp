@@ -199,7 +199,6 @@ void Core::Impl::on_media(CallId id, const media::MediaReport& report, TimePoint
   } else if (const auto* trouble = std::get_if<media::PathTrouble>(&report)) {
     log_.info("ua", "call " + std::to_string(id.value()) + ": RTP: " + trouble->error.detail);
   } else if (const auto* silent = std::get_if<media::MediaSilent>(&report)) {
-    doubt_mapping(*call);  // A NAT may have forgotten us.
     on_media_silent(*call, silent->since, now);
   } else if (const auto* sound = std::get_if<media::MediaHeard>(&report)) {
     on_media_heard(*call, sound->pause, now);

@@ -182,6 +182,10 @@ void Core::Impl::tell_mapping(Call& call, TimePoint now) {
   call.wish.mapping = true;
 }
 
+void Core::Impl::on_mapping_doubt_timer(Call& call, TimePoint now) {
+  if (call.silent_since && *call.silent_since + kMappingDoubt <= now) doubt_mapping(call);
+}
+
 void Core::Impl::doubt_mapping(Call& call) {
   // Nobody is heard: the NAT may have forgotten us, or the server have been wrong.
   MediaPath* path = call.next_media ? &*call.next_media : call.media ? &*call.media : nullptr;

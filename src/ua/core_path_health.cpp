@@ -33,6 +33,8 @@ bool Core::Impl::is_listening(const Call& call) {
 void Core::Impl::on_media_silent(Call& call, TimePoint since, TimePoint now) {
   call.silent_since = since;
   call.silent_in = call.generation;
+  timers_.cancel(call.mapping_doubt);
+  call.mapping_doubt = schedule(call, CallTimer::MappingDoubt, since + kMappingDoubt);
   review_silence(call, now);
 }
 
