@@ -69,13 +69,15 @@ class Planner {
     if (allowed) {
       verdict = judge(use, use.path, use.remote.address, use.policy.only_when_lost, paths);
     }
-    if (verdict.mode != Mode::Suspend) return verdict;
+    const AvoidedPath* dead = dead_end(verdict);
+    if (verdict.mode != Mode::Suspend && dead == nullptr) return verdict;
     for (const Endpoint& other : use.others) {
       if (other == use.remote || !allows(use.policy.signalling, other.address.family())) continue;
       const std::optional<Path>& best = paths.best(other.address);
-      if (!best) continue;
+      if (!best || (dead != nullptr && policy_.avoided(*best) != nullptr)) continue;
       next = other;
-      return Verdict{best, departure(use, use.path, use.remote.address, paths), verdict.cause};
+      return Verdict{best, departure(use, use.path, use.remote.address, paths),
+                     dead != nullptr ? dead->cause : verdict.cause};
     }
     return verdict;
   }
@@ -91,7 +93,12 @@ class Planner {
     if (towards.family() == Family::None || allows(use.policy.media, towards.family())) {
       const bool waits = use.policy.only_when_lost || use.policy.keep_media;
       verdict = judge(use, leg.path, towards, waits, paths);
-      if (verdict.mode != Mode::Suspend) return verdict;
+      const AvoidedPath* dead = dead_end(verdict);
+      if (verdict.mode != Mode::Suspend && dead == nullptr) return verdict;
+      if (dead != nullptr) {
+        if (!signalling.to || policy_.avoided(*signalling.to) != nullptr) return verdict;
+        verdict.cause = dead->cause;
+      }
     }
     // Nothing of ours reaches an address of that family, or nothing may: the peer is to be asked
     // for one of another, from where the signalling goes.
@@ -110,10 +117,16 @@ class Planner {
     return Verdict{out, *out == signalling.to ? signalling.mode : Mode::Leave, signalling.cause};
   }
 
+  /// There is no better way to that remote than one that is to be avoided.
+  const AvoidedPath* dead_end(const Verdict& verdict) const {
+    return verdict.to ? policy_.avoided(*verdict.to) : nullptr;
+  }
+
   /// How a use leaves a remote for another one.
-  static Mode departure(const Use& use, const Path& path, const IpAddress& remote,
-                        PathChooser& paths) {
+  Mode departure(const Use& use, const Path& path, const IpAddress& remote,
+                 PathChooser& paths) const {
     if (use.suspended) return Mode::Resume;
+    if (policy_.avoided(path) != nullptr) return Mode::Break;
     return paths.carries(path, remote) ? Mode::MakeBeforeBreak : Mode::Break;
   }
 

@@ -323,6 +323,18 @@ Hop Account::hop() const {
   return hop;
 }
 
+std::optional<Hop> Account::hop_at(const Endpoint& to) const {
+  const sip::Target* chosen = nullptr;
+  for (const sip::Target& target : targets) {
+    if (target.endpoint != to) continue;
+    if (chosen == nullptr || target.transport == transport) chosen = &target;
+  }
+  if (chosen == nullptr) return std::nullopt;
+  Hop hop{chosen->transport, to, {}};
+  if (hop.transport == sip::Transport::Tls) hop.tls_name = first_hop.host;
+  return hop;
+}
+
 std::string Account::contact_at(const Endpoint& place, sip::Transport on) const {
   // RFC 3261 §8.1.1.8: with a sips AOR the Contact is sips too, which says TLS by itself.
   std::string uri =

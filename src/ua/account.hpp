@@ -123,6 +123,8 @@ struct Account {
   void take_server(const sip::Target& target);
   /// Where its requests go, once `server` is known.
   Hop hop() const;
+  /// One of its servers' other places; nullopt: it has none there.
+  std::optional<Hop> hop_at(const Endpoint& to) const;
   /// "sip:alice@192.0.2.7:5060;transport=tcp", for REGISTER on that transport: with the address
   /// that the registrar sees instead of `local` where that is to be told
   /// (AccountConfig::contact_rewrite).

@@ -109,10 +109,7 @@ void Core::Impl::take_way(Call& call, const Endpoint& reached) {
   };
   call.detour = false;
   const auto hop_of_account = [&](const Account& account) -> std::optional<Hop> {
-    if (account.server == to) return account.hop();
-    auto hop = find(account.targets);
-    if (hop && hop->transport == sip::Transport::Tls) hop->tls_name = account.first_hop.host;
-    return hop;
+    return account.server == to ? account.hop() : account.hop_at(to);
   };
   if (way_of(call).trusts(flow.remote.address)) {
     call.moved_hop = hop_of_account(way_of(call));

@@ -605,6 +605,8 @@ class Core::Impl {
                     TimePoint since, bool weak, TimePoint now);
   std::optional<mobility::Path> other_path(const Account& account,
                                            const mobility::Path& than) const;
+  /// Where the account's server is to be asked from there.
+  Hop hop_from(const Account& account, const mobility::Path& path) const;
   /// True for a move that waits until an answer has come over its new path.
   bool awaits_proof(const mobility::PlanRow& row, const mobility::NetworkChange& change,
                     TimePoint now);

@@ -82,12 +82,31 @@ std::optional<Path> Core::Impl::other_path(const Account& account, const Path& t
   };
   mobility::PathPolicy policy = path_policy(account);
   policy.avoid.push_back({than.interface_index, than.local.family(), ChangeCause::MediaSilent});
-  auto other = path_to(account.server->address, policy);
-  if (differs(other)) return other;
+  std::vector<Endpoint> servers = other_ways(account);
+  servers.insert(servers.begin(), *account.server);
+  const auto look = [&]() -> std::optional<Path> {
+    for (const Endpoint& server : servers) {
+      const auto other = path_to(server.address, policy);
+      if (differs(other) && policy.avoided(*other) == nullptr) return other;
+    }
+    return std::nullopt;
+  };
+  if (const auto other = look()) return other;
   // One that was given up itself may have come back.
-  policy.avoid.erase(policy.avoid.begin(), policy.avoid.end() - 1);
-  other = path_to(account.server->address, policy);
-  return differs(other) ? other : std::nullopt;
+  policy.avoid.erase(policy.avoid.begin(), std::prev(policy.avoid.end()));
+  return look();
+}
+
+Hop Core::Impl::hop_from(const Account& account, const Path& path) const {
+  const auto fits = [&](const Endpoint& remote) {
+    return as_sent_from(path.local, remote).address.family() == path.local.family();
+  };
+  if (fits(*account.server)) return account.hop();
+  for (const Endpoint& server : other_ways(account)) {
+    const auto hop = fits(server) ? account.hop_at(server) : std::nullopt;
+    if (hop) return *hop;
+  }
+  return account.hop();
 }
 
 void Core::Impl::suspect_path(const Account& account, const Path& path, ChangeCause cause,
@@ -187,7 +206,7 @@ bool Core::Impl::advance_probes(TimePoint now) {
     const bool possible = now < probe.until && account != nullptr && account->server;
     bool gone = !possible;
     if (possible && !probe.sent) {
-      const Hop hop = account->hop();
+      const Hop hop = hop_from(*account, probe.path);
       if (const auto flow = flow_to(probe.path, hop, now)) {
         send_probe(it->first, probe, *flow, now);
         busy = true;

@@ -80,6 +80,31 @@ TEST(FadingWifi, TheSilenceIsShortInEveryPhaseAndOverEveryTransport) {
   }
 }
 
+TEST(FadingWifi, ANetworkOfTheOtherFamilyTakesTheCall) {
+  for (const auto transport : {sip::Transport::Udp, sip::Transport::Tls}) {
+    for (const Family family : {Family::V4, Family::V6}) {
+      Stage stage;
+      stage.dual = true;
+      stage.family = family;
+      stage.transport = transport;
+      World world(stage);
+      world.call_peer();
+      world.lte_comes();
+      world.run_for(seconds(2));
+      ASSERT_EQ(generations(world), 0U) << "what works stays";
+      const TimePoint changed = world.now();
+      darken(world, world.wifi);
+      world.run_for(seconds(4));
+      ASSERT_EQ(world.phone.reports().size(), 1U);
+      EXPECT_TRUE(has_cause(world.phone.reports().front(), ChangeCause::MediaSilent));
+      expect_moved(world, world.lte_address());
+      // A connection, its handshake, and the peer's address by its answer.
+      EXPECT_LE(measure_move(world, changed, world.lte_address()).silence_down,
+                kSilenceGoal + 6 * stage.rtt);
+    }
+  }
+}
+
 TEST(FadingWifi, StaysLeftUntilItAnswersThreeTimesThenCallsReturn) {
   World world(two_networks());
   world.call_peer();
