@@ -55,6 +55,11 @@ void Host::set_link_identity(std::uint32_t index, const std::string& identity) {
   changed();
 }
 
+void Host::announce_nat64(std::uint32_t index, std::optional<AddressPrefix> prefix) {
+  interface(index).nat64_prefix = prefix;
+  changed();
+}
+
 void Host::add_address(std::uint32_t index, InterfaceAddress address) {
   auto& addresses = interface(index).addresses;
   std::erase_if(addresses, [&](const auto& a) { return a.address == address.address; });
@@ -129,6 +134,7 @@ NetworkSnapshot Host::snapshot(const std::vector<IpAddress>& remotes) const {
     to.carrier = from->carrier;
     to.addresses = from->addresses;
     to.link_identity = from->identity;
+    to.nat64_prefix = from->nat64_prefix;
     snapshot.interfaces.push_back(std::move(to));
   }
   for (const DefaultRoute& route : routes_) {

@@ -90,6 +90,8 @@ class Host {
   std::uint32_t add_interface(const std::string& name, LinkSettings link = {});
   void set_carrier(std::uint32_t interface, bool carrier);
   void set_link_identity(std::uint32_t interface, const std::string& identity);
+  /// As a router there does (RFC 8781); nullopt: no more.
+  void announce_nat64(std::uint32_t interface, std::optional<AddressPrefix> prefix);
   /// Adds it or replaces its flags.
   void add_address(std::uint32_t interface, InterfaceAddress address);
   void add_address(std::uint32_t interface, const IpAddress& address);
@@ -133,6 +135,7 @@ class Host {
     bool carrier = true;
     std::uint64_t attachment = 0;  ///< Grows with each cut: what is on its way then is lost.
     std::string identity;
+    std::optional<AddressPrefix> nat64_prefix;
     std::vector<InterfaceAddress> addresses;
     Nat* nat = nullptr;
     Direction up;

@@ -170,6 +170,9 @@ typedef struct godwit_network {
   size_t interface_count;
   const godwit_default_route* default_routes;
   size_t default_route_count;
+  /* Of the NAT64 where the first IPv6 default route leads, e.g. "64:ff9b::/96". NULL: unknown;
+   * where it is needed, the DNS is asked. */
+  const char* nat64_prefix;
 } godwit_network;
 
 void godwit_network_init(godwit_network* network);

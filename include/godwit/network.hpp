@@ -25,6 +25,13 @@ struct InterfaceAddress {
   friend bool operator==(const InterfaceAddress&, const InterfaceAddress&) = default;
 };
 
+/// The first `length` bits of `address`.
+struct AddressPrefix {
+  IpAddress address;
+  std::uint8_t length = 0;
+  friend bool operator==(const AddressPrefix&, const AddressPrefix&) = default;
+};
+
 struct NetworkInterface {
   std::uint32_t index = 0;
   std::string name;
@@ -34,6 +41,9 @@ struct NetworkInterface {
   std::vector<InterfaceAddress> addresses;  ///< Sorted by address.
   /// What tells two networks with the same addresses apart: an SSID/BSSID or the gateway's MAC.
   std::string link_identity;
+  /// Of the network's NAT64 (RFC 6052), as a router announces it (RFC 8781) or the system knows it.
+  /// Absent: where it is needed, the DNS is asked (RFC 7050).
+  std::optional<AddressPrefix> nat64_prefix = std::nullopt;
   friend bool operator==(const NetworkInterface&, const NetworkInterface&) = default;
 };
 

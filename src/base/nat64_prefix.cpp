@@ -48,7 +48,17 @@ bool is_v4_mapped(const V6& bytes) {
          bytes[10] == 0xff && bytes[11] == 0xff;
 }
 
+bool is_nobodys(const IpAddress& address) {
+  return !address.is_v6() || address.is_link_local() || address.is_multicast() ||
+         address.is_loopback() || is_v4_mapped(bytes_of(address));
+}
+
 }  // namespace
+
+std::optional<Nat64Prefix> Nat64Prefix::announced(const AddressPrefix& prefix) {
+  if (is_nobodys(prefix.address) || prefix.address.is_unspecified()) return std::nullopt;
+  return make(prefix.address, prefix.length);
+}
 
 std::optional<Nat64Prefix> Nat64Prefix::make(const IpAddress& address, unsigned length) {
   if (!address.is_v6() ||
@@ -65,10 +75,7 @@ std::vector<Nat64Prefix> Nat64Prefix::from_well_known(const std::vector<IpAddres
   std::vector<Nat64Prefix> found;
   for (const IpAddress& answer : answers) {
     if (found.size() == kMaxPrefixes) break;
-    if (!answer.is_v6() || answer.is_link_local() || answer.is_multicast() ||
-        answer.is_loopback() || is_v4_mapped(bytes_of(answer))) {
-      continue;
-    }
+    if (is_nobodys(answer)) continue;
     std::optional<Nat64Prefix> prefix;
     int matches = 0;
     for (const unsigned length : kLengths) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "godwit/address.hpp"
+#include "godwit/network.hpp"
 
 namespace godwit {
 
@@ -21,6 +22,9 @@ class Nat64Prefix {
   /// RFC 6052 §2.2: 32, 40, 48, 56, 64 or 96 bits of an IPv6 address, of which the rest is ignored;
   /// bits 64 to 71 must be zero. Empty: no such prefix.
   static std::optional<Nat64Prefix> make(const IpAddress& address, unsigned length);
+  /// The same of one that a router or the system has announced: empty also if such addresses could
+  /// be nobody's (link-local, multicast, loopback, unspecified, IPv4-mapped).
+  static std::optional<Nat64Prefix> announced(const AddressPrefix& prefix);
   /// RFC 7050 §3: the prefixes that these AAAA records show, each once, in their order, at most 4.
   /// An address in which the well-known one is not found exactly once, or which could be nobody's
   /// (link-local, multicast, loopback, IPv4-mapped), shows none.

@@ -2,11 +2,14 @@
 #include "godwit/godwit.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "capi/event_queue.hpp"
@@ -110,6 +113,19 @@ godwit_network default_network() {
   return network;
 }
 
+std::optional<AddressPrefix> prefix_of(std::string_view given) {
+  const std::size_t slash = given.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const auto address = IpAddress::parse(given.substr(0, slash));
+  const std::string_view digits = given.substr(slash + 1);
+  AddressPrefix prefix;
+  const auto [end, wrong] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), prefix.length);
+  if (!address || wrong != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  prefix.address = *address;
+  return prefix;
+}
+
 Result<NetworkInterface> interface_of(const godwit_interface& given) {
   NetworkInterface interface;
   interface.index = given.index;
@@ -166,6 +182,19 @@ Result<NetworkSnapshot> snapshot_of(const godwit_network& given) {
   }
   std::stable_sort(snapshot.default_routes.begin(), snapshot.default_routes.end(),
                    [](const auto& a, const auto& b) { return a.family < b.family; });
+  if (given.nat64_prefix == nullptr) return snapshot;
+  const auto prefix = prefix_of(given.nat64_prefix);
+  if (!prefix) {
+    return fail(ErrorCode::InvalidArgument, std::string("the NAT64 prefix '") + given.nat64_prefix +
+                                                "' is none, such as 64:ff9b::/96");
+  }
+  const auto route = std::find_if(snapshot.default_routes.begin(), snapshot.default_routes.end(),
+                                  [](const DefaultRoute& one) { return one.family == Family::V6; });
+  for (NetworkInterface& interface : snapshot.interfaces) {
+    const bool leads =
+        route != snapshot.default_routes.end() && interface.index == route->interface_index;
+    if (leads) interface.nat64_prefix = prefix;
+  }
   return snapshot;
 }
 

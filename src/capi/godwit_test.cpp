@@ -161,6 +161,25 @@ TEST(CApi, RefusesANetworkThatIsNone) {
   network.default_route_count = 1;
   EXPECT_EQ(godwit_update_network(alice.get(), &network), GODWIT_INVALID_ARGUMENT);
   EXPECT_THAT(godwit_last_error(), HasSubstr("family"));
+  for (const char* prefix : {"64:ff9b::", "64:ff9b::/", "64:ff9b::/300", "64:ff9b::/96x", "/96"}) {
+    godwit_network_init(&network);
+    network.nat64_prefix = prefix;
+    EXPECT_EQ(godwit_update_network(alice.get(), &network), GODWIT_INVALID_ARGUMENT) << prefix;
+    EXPECT_THAT(godwit_last_error(), HasSubstr(prefix));
+  }
+  const godwit_address global{"2001:db8::2", 64, 0, 0};
+  const godwit_interface lte{7, "wwan0", 1, 0, nullptr, &global, 1};
+  const godwit_default_route out{6, 7};
+  godwit_network_init(&network);
+  network.interfaces = &lte;
+  network.interface_count = 1;
+  network.default_routes = &out;
+  network.default_route_count = 1;
+  network.nat64_prefix = "2001:db8:64::/97";
+  EXPECT_EQ(godwit_update_network(alice.get(), &network), GODWIT_INVALID_ARGUMENT);
+  EXPECT_THAT(godwit_last_error(), HasSubstr("RFC 6052"));
+  network.nat64_prefix = "64:ff9b::/96";
+  EXPECT_EQ(godwit_update_network(alice.get(), &network), GODWIT_OK) << godwit_last_error();
 }
 
 TEST(CApi, AnOlderProgramsShorterStructuresGetTheDefaults) {

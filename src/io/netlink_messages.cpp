@@ -242,6 +242,39 @@ std::optional<Neighbour> parse_neighbour(const Message& message) {
   return out;
 }
 
+std::optional<Nat64Announcement> parse_nat64_announcement(const Message& message) {
+  constexpr std::uint8_t kRouterAdvertisement = 134;
+  constexpr std::uint8_t kPref64 = 38;
+  constexpr std::array<std::uint8_t, 6> kLengths = {96, 64, 56, 48, 40, 32};
+  const auto header = take<nduseroptmsg>(message.payload);
+  if (!header || header->nduseropt_family != AF_INET6 || header->nduseropt_ifindex <= 0 ||
+      header->nduseropt_icmp_type != kRouterAdvertisement) {
+    return std::nullopt;
+  }
+  Bytes options = message.payload.subspan(sizeof *header);
+  options = options.first(std::min<std::size_t>(options.size(), header->nduseropt_opts_len));
+  while (options.size() >= 8) {
+    // RFC 4861 §4.6: in units of eight bytes, and never 0.
+    const std::size_t size = std::size_t{options[1]} * 8;
+    if (size == 0 || size > options.size()) return std::nullopt;
+    if (options[0] == kPref64 && size == 16) {
+      // RFC 8781 §4: 13 bits of lifetime in units of 8 s, 3 of the prefix length's code, 96 of it.
+      const unsigned word = static_cast<unsigned>(options[2] << 8) | options[3];
+      const unsigned code = word & 7U;
+      if (code >= kLengths.size()) return std::nullopt;  // RFC 8781 §4: to be ignored.
+      std::array<std::uint8_t, 16> bytes{};
+      std::copy_n(options.begin() + 4, 12, bytes.begin());
+      Nat64Announcement out;
+      out.interface_index = static_cast<std::uint32_t>(header->nduseropt_ifindex);
+      out.prefix = {IpAddress::v6(bytes), kLengths[code]};
+      out.lifetime = std::chrono::seconds(word & ~7U);
+      return out;
+    }
+    options = options.subspan(size);
+  }
+  return std::nullopt;
+}
+
 std::vector<DefaultRoute> default_routes(const std::vector<Route>& routes) {
   const auto is_default = [](const Route& route) {
     if (route.type != RTN_UNICAST || route.table == RT_TABLE_LOCAL) return false;

@@ -5,6 +5,7 @@
 // a message or attribute that does not fit ends or is skipped, and nothing is read beyond it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -69,6 +70,15 @@ struct Neighbour {
   std::string link_address;  ///< "02:00:5e:10:00:01"; empty while it is not known.
 };
 std::optional<Neighbour> parse_neighbour(const Message& message);
+
+/// One PREF64 option of a router advertisement (RFC 8781 §4), which the kernel hands on.
+struct Nat64Announcement {
+  std::uint32_t interface_index = 0;
+  AddressPrefix prefix;
+  std::chrono::seconds lifetime{};  ///< 0: taken back. At most 65 528 s.
+};
+/// The first one in an RTM_NEWNDUSEROPT; nullopt: the message has another option.
+std::optional<Nat64Announcement> parse_nat64_announcement(const Message& message);
 
 /// All that one reading of the kernel's state brought.
 struct KernelState {

@@ -8,6 +8,8 @@
 #include <gtest/gtest.h>
 #include <linux/rtnetlink.h>
 
+#include <array>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -278,6 +280,66 @@ TEST(NetlinkMessages, assemble_sorts_and_names_the_network) {
   EXPECT_EQ(seen.interfaces[0].link_identity,
             "gw4/10.1.0.1=02:00:00:00:00:04;gw6/fe80::1=02:00:00:00:00:06");
   EXPECT_EQ(seen.interfaces[1].link_identity, "");
+}
+
+// An RTM_NEWNDUSEROPT, as the kernel makes one of each user option in an advertisement.
+Buffer user_option(std::uint8_t icmp_type, std::string_view options, std::uint16_t said) {
+  Buffer bytes(16 + 16, 0);
+  const Buffer tail = from_hex(options);
+  bytes.insert(bytes.end(), tail.begin(), tail.end());
+  const auto size = static_cast<std::uint32_t>(bytes.size());
+  std::memcpy(bytes.data(), &size, sizeof size);
+  const std::uint16_t type = RTM_NEWNDUSEROPT;
+  std::memcpy(bytes.data() + 4, &type, sizeof type);
+  bytes[16] = AF_INET6;
+  std::memcpy(bytes.data() + 18, &said, sizeof said);
+  bytes[20] = 7;
+  bytes[24] = icmp_type;
+  return bytes;
+}
+
+std::optional<Nat64Announcement> announced(const Buffer& bytes) {
+  Bytes rest(bytes);
+  const auto message = take_message(rest);
+  return message ? parse_nat64_announcement(*message) : std::nullopt;
+}
+
+constexpr std::string_view kPref64 = "2602025820010db80064000000000000";
+
+TEST(NetlinkMessages, a_nat64_prefix_of_a_router) {
+  const auto found = announced(user_option(134, kPref64, 16));
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->interface_index, 7U);
+  EXPECT_EQ(found->prefix, (AddressPrefix{ip("2001:db8:64::"), 96}));
+  EXPECT_EQ(found->lifetime, std::chrono::seconds(600));
+  // RFC 8781 §4: the codes 0 to 5 are lengths, 6 and 7 none.
+  const std::array<int, 8> lengths{96, 64, 56, 48, 40, 32, 0, 0};
+  for (std::size_t code = 0; code < lengths.size(); ++code) {
+    std::string option(kPref64);
+    option[7] = "89abcdef"[code];
+    const auto one = announced(user_option(134, option, 16));
+    ASSERT_EQ(one.has_value(), lengths[code] != 0) << code;
+    if (one) EXPECT_EQ(one->prefix.length, lengths[code]);
+  }
+  // Behind another option, e.g. of a DNS server.
+  const std::string behind =
+      "19030000000000000000000000000000000000000000aaaa" + std::string(kPref64);
+  EXPECT_TRUE(announced(user_option(134, behind, 40)));
+}
+
+TEST(NetlinkMessages, what_is_no_nat64_prefix) {
+  EXPECT_FALSE(announced(user_option(137, kPref64, 16))) << "a redirect";
+  EXPECT_FALSE(announced(user_option(134, kPref64, 8))) << "more than is said to be there";
+  EXPECT_FALSE(announced(user_option(134, kPref64, 0)));
+  EXPECT_FALSE(announced(user_option(134, "2602025820010db8", 16))) << "cut off";
+  EXPECT_FALSE(announced(user_option(134, "2600025820010db80064000000000000", 16))) << "of no size";
+  EXPECT_FALSE(announced(user_option(134, "26ff025820010db80064000000000000", 16))) << "too large";
+  EXPECT_FALSE(announced(user_option(134, "1902025820010db80064000000000000", 16))) << "another";
+  const Buffer whole = user_option(134, kPref64, 16);
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    EXPECT_FALSE(
+        announced(Buffer(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size))));
+  }
 }
 
 }  // namespace

@@ -378,7 +378,9 @@ class NetworkMonitor::Impl {
       }
       Bytes rest = received.bytes;
       while (const auto message = netlink::take_message(rest)) {
-        relevant = relevant || matters(*message);
+        const bool news =
+            message->type == RTM_NEWNDUSEROPT ? note_nat64(*message) : matters(*message);
+        relevant = relevant || news;
       }
     }
     return relevant;
@@ -403,10 +405,51 @@ class NetworkMonitor::Impl {
     for (const netlink::Neighbour& gateway : state->gateways) {
       gateways_[Key{gateway.interface_index, gateway.address}] = gateway.link_address;
     }
-    return netlink::assemble(std::move(*state));
+    NetworkSnapshot snapshot = netlink::assemble(std::move(*state));
+    add_nat64(snapshot);
+    return snapshot;
   }
 
  private:
+  /// The kernel tells of each advertisement once, and keeps none: nobody can ask for it later.
+  struct Nat64 {
+    AddressPrefix prefix;
+    Duration until;
+  };
+
+  bool note_nat64(const Message& message) {
+    const auto heard = netlink::parse_nat64_announcement(message);
+    if (!heard) return false;
+    const auto known = nat64_.find(heard->interface_index);
+    if (heard->lifetime.count() == 0) {
+      if (known == nat64_.end() || known->second.prefix != heard->prefix) return false;
+      nat64_.erase(known);
+      return true;
+    }
+    const Duration until = thread_clock() + heard->lifetime;
+    if (known != nat64_.end()) {
+      const bool same = known->second.prefix == heard->prefix;
+      known->second = {heard->prefix, until};
+      return !same;
+    }
+    if (nat64_.size() == kMaxEntries) return false;
+    nat64_[heard->interface_index] = {heard->prefix, until};
+    return true;
+  }
+
+  /// Forgets what is over: the announcement, or the network that it was for.
+  void add_nat64(NetworkSnapshot& snapshot) {
+    if (nat64_.empty()) return;
+    std::erase_if(nat64_, [&](const auto& entry) {
+      const NetworkInterface* interface = snapshot.find_interface(entry.first);
+      return entry.second.until <= thread_clock() || interface == nullptr || !interface->carrier;
+    });
+    for (NetworkInterface& interface : snapshot.interfaces) {
+      const auto found = nat64_.find(interface.index);
+      if (found != nat64_.end()) interface.nat64_prefix = found->second.prefix;
+    }
+  }
+
   struct Key {
     std::uint32_t interface_index;
     IpAddress gateway;
@@ -432,6 +475,7 @@ class NetworkMonitor::Impl {
   Socket events_;
   std::unique_ptr<Reader> reader_;
   std::unordered_map<Key, std::string, KeyHash> gateways_;  // Their link addresses; "" not known.
+  std::unordered_map<std::uint32_t, Nat64> nat64_;          // By interface.
   std::array<std::uint8_t, kReceiveBuffer> buffer_{};
 };
 
@@ -444,10 +488,10 @@ Result<NetworkMonitor> NetworkMonitor::open() {
   auto socket = Socket::open();
   if (!socket) return tl::unexpected(socket.error());
   constexpr auto kGroup = [](unsigned number) { return 1U << (number - 1); };
-  constexpr unsigned kGroups = kGroup(RTNLGRP_LINK) | kGroup(RTNLGRP_NEIGH) |
-                               kGroup(RTNLGRP_IPV4_IFADDR) | kGroup(RTNLGRP_IPV6_IFADDR) |
-                               kGroup(RTNLGRP_IPV4_ROUTE) | kGroup(RTNLGRP_IPV6_ROUTE) |
-                               kGroup(RTNLGRP_IPV4_RULE) | kGroup(RTNLGRP_IPV6_RULE);
+  constexpr unsigned kGroups =
+      kGroup(RTNLGRP_LINK) | kGroup(RTNLGRP_NEIGH) | kGroup(RTNLGRP_IPV4_IFADDR) |
+      kGroup(RTNLGRP_IPV6_IFADDR) | kGroup(RTNLGRP_IPV4_ROUTE) | kGroup(RTNLGRP_IPV6_ROUTE) |
+      kGroup(RTNLGRP_IPV4_RULE) | kGroup(RTNLGRP_IPV6_RULE) | kGroup(RTNLGRP_ND_USEROPT);
   if (auto bound = socket->bind(kGroups); !bound) return tl::unexpected(bound.error());
   // Best effort: the system's limit may be lower, and an overrun costs one re-read, no more.
   ::setsockopt(socket->descriptor(), SOL_SOCKET, SO_RCVBUF, &kMulticastBuffer,

@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/sock_diag.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -268,6 +270,68 @@ TEST(NetlinkMonitor, tells_networks_apart_by_the_gateways_link_address) {
     ASSERT_TRUE(is_readable(monitor, 2000));
     EXPECT_TRUE(monitor.drain());
     EXPECT_EQ(find(read(monitor), "wlan0")->link_identity, "gw4/10.1.0.1=02:00:00:00:00:02");
+  });
+}
+
+// A router's advertisement with one PREF64 option (RFC 8781 §4), from the far end of wlan0.
+void advertise_nat64(std::uint16_t lifetime_and_code, std::array<std::uint8_t, 12> prefix) {
+  const int fd = ::socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMPV6);
+  ASSERT_GE(fd, 0);
+  const int hops = 255;
+  const int out = static_cast<int>(::if_nametoindex("wlan0-far"));
+  ::setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &hops, sizeof hops);
+  ::setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, &out, sizeof out);
+  std::array<std::uint8_t, 32> packet{134, 0, 0, 0, 64, 0, 0x07, 0x08};
+  packet[16] = 38;
+  packet[17] = 2;
+  packet[18] = static_cast<std::uint8_t>(lifetime_and_code >> 8);
+  packet[19] = static_cast<std::uint8_t>(lifetime_and_code & 0xff);
+  std::copy(prefix.begin(), prefix.end(), packet.begin() + 20);
+  sockaddr_in6 all{};
+  all.sin6_family = AF_INET6;
+  all.sin6_addr.s6_addr[0] = 0xff;
+  all.sin6_addr.s6_addr[1] = 0x02;
+  all.sin6_addr.s6_addr[15] = 1;
+  all.sin6_scope_id = static_cast<std::uint32_t>(out);
+  EXPECT_EQ(
+      ::sendto(fd, packet.data(), packet.size(), 0, reinterpret_cast<sockaddr*>(&all), sizeof all),
+      static_cast<ssize_t>(packet.size()))
+      << std::strerror(errno);
+  ::close(fd);
+}
+
+TEST(NetlinkMonitor, hears_what_a_router_announces_of_a_nat64) {
+  in_network_namespace([] {
+    run("for i in all default; do echo 0 > /proc/sys/net/ipv6/conf/$i/accept_dad && "
+        "echo 2 > /proc/sys/net/ipv6/conf/$i/accept_ra || exit 1; done");
+    add_link("wlan0");
+    run("ip link set wlan0 up && ip -6 address add fe80::99/64 dev wlan0-far nodad");
+    NetworkMonitor monitor = open_monitor();
+    EXPECT_FALSE(find(read(monitor), "wlan0")->nat64_prefix);
+    constexpr std::array<std::uint8_t, 12> kPrefix{0x20, 0x01, 0x0d, 0xb8, 0, 0x64};
+    const auto heard = [&] {
+      std::optional<AddressPrefix> prefix;
+      for (int i = 0; i < 200 && is_readable(monitor, 10); ++i) monitor.drain();
+      if (const auto seen = read(monitor); find(seen, "wlan0") != nullptr) {
+        prefix = find(seen, "wlan0")->nat64_prefix;
+      }
+      return prefix;
+    };
+    advertise_nat64(600, kPrefix);
+    ASSERT_TRUE(is_readable(monitor, 2000));
+    EXPECT_EQ(heard(), (AddressPrefix{ip("2001:db8:64::"), 96}));
+    advertise_nat64(600 | 1, kPrefix);  // Another length is another prefix.
+    ASSERT_TRUE(is_readable(monitor, 2000));
+    EXPECT_EQ(heard(), (AddressPrefix{ip("2001:db8:64::"), 64}));
+    advertise_nat64(1, kPrefix);  // A lifetime of 0 takes it back.
+    ASSERT_TRUE(is_readable(monitor, 2000));
+    EXPECT_FALSE(heard());
+    advertise_nat64(600, kPrefix);
+    ASSERT_TRUE(is_readable(monitor, 2000));
+    EXPECT_TRUE(heard());
+    run("ip link set wlan0-far down");
+    ASSERT_TRUE(is_readable(monitor, 2000));
+    EXPECT_FALSE(heard()) << "without its link it is of no network";
   });
 }
 

@@ -5,6 +5,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/nat64_prefix.hpp"
+
 namespace godwit::mobility {
 namespace {
 
@@ -66,6 +68,12 @@ Result<void> validate_snapshot(const NetworkSnapshot& snapshot) {
     }
     if (!names.insert(interface.name).second) {
       return wrong("two interfaces are called " + interface.name);
+    }
+    if (interface.nat64_prefix && !Nat64Prefix::announced(*interface.nat64_prefix)) {
+      return wrong(interface_text(interface.index) +
+                   " has an impossible NAT64 prefix (RFC 6052): " +
+                   interface.nat64_prefix->address.to_string() + "/" +
+                   std::to_string(interface.nat64_prefix->length));
     }
     for (const InterfaceAddress& address : interface.addresses) {
       if (auto fine = check_address(interface, address); !fine) return fine;

@@ -87,6 +87,14 @@ TEST(SnapshotRules, EachContradictionIsNamed) {
        [](auto& s) { s.routes[0].source = ip("10.7.0.2"); }},
       {"10.9.0.2 is told twice", [](auto& s) { s.routes.push_back(s.routes[0]); }},
       {"a route leads nowhere", [](auto& s) { s.routes[0].remote = {}; }},
+      {"an impossible NAT64 prefix",
+       [](auto& s) {
+         s.interfaces[1].nat64_prefix = AddressPrefix{ip("64:ff9b::"), 97};
+       }},
+      {"an impossible NAT64 prefix",
+       [](auto& s) {
+         s.interfaces[1].nat64_prefix = AddressPrefix{ip("fe80::"), 96};
+       }},
       {"1025 interfaces are too many", [](auto& s) { s.interfaces.resize(1'025); }},
       {"too many addresses", [](auto& s) { s.interfaces[1].addresses.resize(257); }},
       {"too long a name", [](auto& s) { s.interfaces[1].name = std::string(257, 'x'); }},

@@ -30,9 +30,9 @@ LocalAudio Call::local_audio(const MediaConfig& config, const MediaPath& from) c
 
 wire::SessionDescription Call::next_offer(const MediaConfig& config, const MediaPath& from) {
   const std::uint64_t version = session->offer_answer().next_version();
-  wire::SessionDescription offer =
-      sent ? make_reoffer(*sent, version, from.told_rtp(), from.told_rtcp_port(), wanted_direction())
-           : make_offer(origin, version, local_audio(config, from));
+  wire::SessionDescription offer = sent ? make_reoffer(*sent, version, from.told_rtp(),
+                                                       from.told_rtcp_port(), wanted_direction())
+                                        : make_offer(origin, version, local_audio(config, from));
   if (plain_offers) {
     make_plain(offer, agreed                  ? agreed->codec
                       : config.codecs.empty() ? Codec::Pcmu

@@ -556,10 +556,9 @@ void Core::Impl::on_timeout(TimePoint now) {
 
 std::optional<TimePoint> Core::Impl::next_timeout() {
   std::optional<TimePoint> earliest;
-  for (const auto& next :
-       {transactions_.next_timeout(), timers_.next(), judge_.next_timeout(),
-        locator_.next_timeout(), streams_.next_timeout(), health_.next_timeout(),
-        next_sip_mapping_timeout()}) {
+  for (const auto& next : {transactions_.next_timeout(), timers_.next(), judge_.next_timeout(),
+                           locator_.next_timeout(), streams_.next_timeout(), health_.next_timeout(),
+                           next_sip_mapping_timeout()}) {
     if (next && (!earliest || *next < *earliest)) earliest = next;
   }
   return earliest;

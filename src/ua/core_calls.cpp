@@ -500,8 +500,8 @@ void Core::Impl::refresh_if_wanted(Call& call, TimePoint now) {
   }
   refresh.generation = call.generation;
   if (shape.offer) {
-    const bool changes = call.wish.recovery || call.wish.hold_changed || call.wish.by_hand ||
-                         call.wish.family;
+    const bool changes =
+        call.wish.recovery || call.wish.hold_changed || call.wish.by_hand || call.wish.family;
     const auto said = call.sent;
     call.open_offer = call.next_offer(config_.media, *path);
     // RFC 3264 §8: what is said again without a change keeps its version.

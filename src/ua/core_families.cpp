@@ -386,8 +386,7 @@ bool Core::Impl::offers_lost_family(const Account& account, const sip::Flow& flo
   const auto remote = offered_address(std::string(invite.body()));
   if (!remote || remote->is_loopback()) return false;
   if (!allows(account.config.media_family, remote->family())) return true;
-  return remote->family() != flow.local.address.family() &&
-         !media_path_to(account, *remote);
+  return remote->family() != flow.local.address.family() && !media_path_to(account, *remote);
 }
 
 bool Core::Impl::await_media_of(Call& call, const sip::OfferReceived& offer) {

@@ -705,8 +705,8 @@ class Core::Impl {
   void restart_races();
 
   // core_nat.cpp
-  /// Without audio for this long a mapping is doubted: longer than the gaps of a bad network, for an
-  /// offer is made of it.
+  /// Without audio for this long a mapping is doubted: longer than the gaps of a bad network, for
+  /// an offer is made of it.
   static constexpr Duration kMappingDoubt = std::chrono::seconds(1);
   /// How the world sees a UDP socket for SIP.
   struct SipMapping {
@@ -755,6 +755,7 @@ class Core::Impl {
   Endpoint as_sent_from(const IpAddress& local, const Endpoint& remote) const;
   /// If the network has IPv6 only. Not `anew`: only if that is new.
   void look_for_nat64(bool anew, TimePoint now);
+  std::optional<Nat64Prefix> announced_nat64() const;
   void on_nat64_known(const std::optional<Nat64Prefix>& before, TimePoint now);
   void judge_again(TimePoint now);
   Output translated(Output output) const;

@@ -72,13 +72,26 @@ void Core::Impl::look_for_nat64(bool anew, TimePoint now) {
     return;
   }
   const bool begins = !std::exchange(v6_only_, true);
-  if (!begins && !anew) return;
   if (begins && !anew) {
     // What the old network's DNS servers say of the new one is worth nothing.
     nat64_.forget();
     locator_.renew(now);
   }
-  nat64_.look_up();
+  if (const auto announced = announced_nat64()) {
+    const auto before = nat64_.prefix();
+    nat64_.take(*announced);
+    on_nat64_known(before, now);
+    return;
+  }
+  if (begins || anew) nat64_.look_up();
+}
+
+std::optional<Nat64Prefix> Core::Impl::announced_nat64() const {
+  const auto way = mobility::choose_path(judge_.current(), some_v6(), path_policy());
+  const NetworkInterface* interface =
+      way ? judge_.current().find_interface(way->interface_index) : nullptr;
+  if (interface == nullptr || !interface->nat64_prefix) return std::nullopt;
+  return Nat64Prefix::announced(*interface->nat64_prefix);
 }
 
 void Core::Impl::judge_again(TimePoint now) {

@@ -29,12 +29,21 @@ bool Nat64::on_answer(QueryId query, const DnsAnswer& answer) {
   const auto found = Nat64Prefix::from_well_known(addresses);
   prefix_.reset();
   if (found.empty()) return true;
-  prefix_ = found.front();
-  if (std::find(known_.begin(), known_.end(), *prefix_) == known_.end()) {
-    if (known_.size() == kMaxKnown) known_.pop_front();
-    known_.push_back(*prefix_);
-  }
+  keep(found.front());
   return true;
+}
+
+void Nat64::take(const Nat64Prefix& prefix) {
+  query_.reset();
+  unanswered_ = false;
+  keep(prefix);
+}
+
+void Nat64::keep(const Nat64Prefix& prefix) {
+  prefix_ = prefix;
+  if (std::find(known_.begin(), known_.end(), prefix) != known_.end()) return;
+  if (known_.size() == kMaxKnown) known_.pop_front();
+  known_.push_back(prefix);
 }
 
 Endpoint Nat64::through(const Endpoint& remote) const {

@@ -25,6 +25,8 @@ class Nat64 {
 
   /// The network is (another) one with IPv6 only: asks for its prefix.
   void look_up();
+  /// What a router announces goes before what the DNS says (RFC 8781 §5.1).
+  void take(const Nat64Prefix& prefix);
   /// The network has IPv4.
   void forget();
   bool is_asking() const { return query_.has_value(); }
@@ -43,6 +45,8 @@ class Nat64 {
   std::deque<Output>& outputs_;
   std::optional<Nat64Prefix> prefix_;
   std::deque<Nat64Prefix> known_;
+  void keep(const Nat64Prefix& prefix);
+
   std::optional<QueryId> query_;
   bool unanswered_ = false;
   std::uint32_t last_query_ = 0xc000'0000;  ///< The locator's count from 1, STUN's from 2^31.

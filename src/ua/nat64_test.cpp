@@ -76,5 +76,14 @@ TEST_F(Nat64Test, NoAnswerIsNotANo) {
   EXPECT_FALSE(nat64_.unanswered());
 }
 
+TEST_F(Nat64Test, AnAnnouncementGoesBeforeTheDns) {
+  nat64_.look_up();
+  const QueryId query = asked();
+  nat64_.take(*Nat64Prefix::make(*IpAddress::parse("2001:db8:64::"), 96));
+  EXPECT_FALSE(nat64_.is_asking());
+  EXPECT_FALSE(nat64_.on_answer(query, shown("64:ff9b::"))) << "it is too late";
+  EXPECT_EQ(nat64_.through(kServer).address, *IpAddress::parse("2001:db8:64::c000:221"));
+}
+
 }  // namespace
 }  // namespace godwit::ua

@@ -89,6 +89,34 @@ TEST(Nat64, RegistersAndCallsThroughIt) {
   }
 }
 
+TEST(Nat64, ARoutersAnnouncementSavesTheQuestion) {
+  Nat64World net;
+  World& world = net.world;
+  world.call_peer();
+  // What the DNS would show leads nowhere; the router's word (RFC 8781) goes before it.
+  net.publish(*Nat64Prefix::make(*IpAddress::parse("2001:db9:dead::"), 96));
+  world.phone_host.announce_nat64(world.lte, AddressPrefix{net.prefix.address(), 96});
+  const TimePoint changed = world.now();
+  net.lte_comes();
+  world.wifi_goes();
+  world.run_for(seconds(4));
+  EXPECT_TRUE(world.settled());
+  net.expect_audio(kOutside, kMobile);
+  // Nothing waits for an answer of the DNS: the first packet leaves in the tick of the change.
+  EXPECT_FALSE(world.sent_sip("REGISTER", changed).empty());
+  EXPECT_EQ(world.sent_sip("REGISTER", changed).front().at, changed);
+}
+
+TEST(Nat64, AnImpossibleAnnouncementIsNone) {
+  Nat64World net;
+  World& world = net.world;
+  world.phone_host.announce_nat64(world.lte, AddressPrefix{*IpAddress::parse("ff02::"), 96});
+  world.wifi_goes();
+  net.lte_comes();
+  world.call_peer();
+  net.expect_audio(kOutside, kMobile);
+}
+
 TEST(Nat64, IsCalledThroughIt) {
   Nat64World net;
   net.world.wifi_goes();
