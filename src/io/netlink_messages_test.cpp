@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/rtnetlink.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <cstring>
@@ -319,7 +320,9 @@ TEST(NetlinkMessages, a_nat64_prefix_of_a_router) {
     option[7] = "89abcdef"[code];
     const auto one = announced(user_option(134, option, 16));
     ASSERT_EQ(one.has_value(), lengths[code] != 0) << code;
-    if (one) EXPECT_EQ(one->prefix.length, lengths[code]);
+    if (one) {
+      EXPECT_EQ(one->prefix.length, lengths[code]);
+    }
   }
   // Behind another option, e.g. of a DNS server.
   const std::string behind =

@@ -45,9 +45,21 @@ const RouteToRemote* PathChooser::listed(const IpAddress& remote) const {
   return found == listed_.end() ? nullptr : found->second;
 }
 
+bool PathChooser::is_attached(const NetworkInterface& interface, const IpAddress& remote) {
+  return std::any_of(interface.addresses.begin(), interface.addresses.end(),
+                     [&](const auto& a) { return is_usable(a) && on_link(a, remote); });
+}
+
+const AvoidedPath* PathChooser::avoided(const Path& path, const IpAddress& remote) const {
+  const AvoidedPath* found = policy_.avoided(path);
+  if (found == nullptr) return nullptr;
+  const NetworkInterface* interface = snapshot_.find_interface(path.interface_index);
+  return interface != nullptr && is_attached(*interface, remote) ? nullptr : found;
+}
+
 bool PathChooser::is_allowed(const NetworkInterface& interface, const IpAddress& remote) const {
   if (!is_running(interface)) return false;
-  if (avoiding_ && policy_.avoided({interface.index, {}, remote}) != nullptr) return false;
+  if (avoiding_ && avoided({interface.index, {}, remote}, remote) != nullptr) return false;
   if (policy_.interfaces.empty()) return true;
   if (interface.loopback && remote.is_loopback()) return true;
   return std::find(policy_.interfaces.begin(), policy_.interfaces.end(), interface.name) !=
@@ -163,10 +175,7 @@ bool PathChooser::carries(const Path& path, const IpAddress& remote) const {
   }
   if (known != nullptr && known->interface_index == path.interface_index) return true;
   const NetworkInterface& interface = *snapshot_.find_interface(path.interface_index);
-  if (std::any_of(interface.addresses.begin(), interface.addresses.end(),
-                  [&](const auto& a) { return is_usable(a) && on_link(a, remote); })) {
-    return true;
-  }
+  if (is_attached(interface, remote)) return true;
   return std::any_of(snapshot_.default_routes.begin(), snapshot_.default_routes.end(),
                      [&](const DefaultRoute& route) {
                        return route.family == remote.family() &&

@@ -24,6 +24,10 @@ class PathChooser {
   bool carries(const Path& path, const IpAddress& remote) const;
   /// True if `path` is as good as the best one, so that moving to that would win nothing.
   bool is_good(const Path& path, const IpAddress& remote);
+  /// What speaks against `path` as the way to `remote`, by PathPolicy::avoid; nullptr: nothing,
+  /// also where `remote` is in the interface's own network, which works without what lies behind
+  /// it.
+  const AvoidedPath* avoided(const Path& path, const IpAddress& remote) const;
 
  private:
   std::optional<Path> choose(const IpAddress& remote) const;
@@ -32,6 +36,7 @@ class PathChooser {
                                    const IpAddress& remote) const;
   bool is_allowed(const NetworkInterface& interface, const IpAddress& remote) const;
   bool is_there(const Path& path) const;
+  static bool is_attached(const NetworkInterface& interface, const IpAddress& remote);
   const RouteToRemote* listed(const IpAddress& remote) const;
 
   const NetworkSnapshot& snapshot_;

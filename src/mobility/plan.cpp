@@ -69,12 +69,12 @@ class Planner {
     if (allowed) {
       verdict = judge(use, use.path, use.remote.address, use.policy.only_when_lost, paths);
     }
-    const AvoidedPath* dead = dead_end(verdict);
+    const AvoidedPath* dead = dead_end(verdict, use.remote.address, paths);
     if (verdict.mode != Mode::Suspend && dead == nullptr) return verdict;
     for (const Endpoint& other : use.others) {
       if (other == use.remote || !allows(use.policy.signalling, other.address.family())) continue;
       const std::optional<Path>& best = paths.best(other.address);
-      if (!best || (dead != nullptr && policy_.avoided(*best) != nullptr)) continue;
+      if (!best || (dead != nullptr && paths.avoided(*best, other.address) != nullptr)) continue;
       next = other;
       return Verdict{best, departure(use, use.path, use.remote.address, paths),
                      dead != nullptr ? dead->cause : verdict.cause};
@@ -93,10 +93,11 @@ class Planner {
     if (towards.family() == Family::None || allows(use.policy.media, towards.family())) {
       const bool waits = use.policy.only_when_lost || use.policy.keep_media;
       verdict = judge(use, leg.path, towards, waits, paths);
-      const AvoidedPath* dead = dead_end(verdict);
+      const AvoidedPath* dead = dead_end(verdict, towards, paths);
       if (verdict.mode != Mode::Suspend && dead == nullptr) return verdict;
       if (dead != nullptr) {
-        if (!signalling.to || policy_.avoided(*signalling.to) != nullptr) return verdict;
+        const IpAddress& hop = next ? next->address : use.remote.address;
+        if (dead_end(signalling, hop, chooser(use.policy.paths)) != nullptr) return verdict;
         verdict.cause = dead->cause;
       }
     }
@@ -118,15 +119,16 @@ class Planner {
   }
 
   /// There is no better way to that remote than one that is to be avoided.
-  const AvoidedPath* dead_end(const Verdict& verdict) const {
-    return verdict.to ? policy_.avoided(*verdict.to) : nullptr;
+  static const AvoidedPath* dead_end(const Verdict& verdict, const IpAddress& remote,
+                                     const PathChooser& paths) {
+    return verdict.to ? paths.avoided(*verdict.to, remote) : nullptr;
   }
 
   /// How a use leaves a remote for another one.
-  Mode departure(const Use& use, const Path& path, const IpAddress& remote,
-                 PathChooser& paths) const {
+  static Mode departure(const Use& use, const Path& path, const IpAddress& remote,
+                        PathChooser& paths) {
     if (use.suspended) return Mode::Resume;
-    if (policy_.avoided(path) != nullptr) return Mode::Break;
+    if (paths.avoided(path, remote) != nullptr) return Mode::Break;
     return paths.carries(path, remote) ? Mode::MakeBeforeBreak : Mode::Break;
   }
 
@@ -151,9 +153,9 @@ class Planner {
       if (!best) return Verdict{std::nullopt, Mode::Suspend, why_none(path, remote)};
       return Verdict{best, Mode::Break, why_dead(path)};
     }
-    if (const AvoidedPath* avoided = policy_.avoided(path)) {
+    if (const AvoidedPath* avoided = chooser.avoided(path, remote)) {
       // With nothing better it stays: what is sent may get through after all.
-      if (best && policy_.avoided(*best) == nullptr)
+      if (best && chooser.avoided(*best, remote) == nullptr)
         return Verdict{best, Mode::Break, avoided->cause};
       return in_place(use, path);
     }

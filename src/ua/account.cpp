@@ -376,8 +376,7 @@ Account::Mapping Account::learn_mapping(const Endpoint& local, const Endpoint& s
                                         TimePoint now) {
   // RFC 3581 §4: `received` and `rport` tell where the request came from.
   // Through a NAT64 an IPv4 registrar sees an IPv4 address, and can use no other.
-  const bool through_nat64 =
-      local.address.is_v6() && seen.address.is_v4() && server && server->address.is_v4();
+  const bool through_nat64 = local.address.is_v6() && seen.address.is_v4();
   const bool usable = (seen.address.family() == local.address.family() || through_nat64) &&
                       seen.port != 0 && !seen.address.is_unspecified() &&
                       !seen.address.is_multicast() && !seen.address.is_loopback();

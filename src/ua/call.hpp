@@ -34,6 +34,7 @@ struct MediaPath {
   std::optional<Endpoint> rtp;  ///< Empty until the driver has opened it.
   std::uint16_t rtcp_port = 0;
   bool failed = false;
+  bool heard = false;  ///< The peer's audio has come to it.
   /// How the world sees these sockets (core_nat.cpp).
   struct Mapping {
     bool asked = false;
@@ -43,6 +44,7 @@ struct MediaPath {
     std::optional<std::uint16_t> rtcp_port;
     bool symmetric = false;  ///< The NAT shows another one to each remote; was told.
     bool disproved = false;  ///< Nobody was heard there; our own address is told instead.
+    bool doubted = false;    ///< Has once been told so without the usual rest.
   };
   Mapping mapping;
 

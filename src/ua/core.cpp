@@ -126,6 +126,10 @@ void Core::Impl::settle(TimePoint now) {
       dispatch(*event, now);
     }
     drain_locator(now);
+    if (std::exchange(uses_changed_, false)) {
+      busy = true;
+      judge_.on_uses(collect_uses(), now);
+    }
     if (auto change = judge_.poll()) {
       busy = true;
       begin_recovery(*change, now);

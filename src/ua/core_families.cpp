@@ -80,7 +80,9 @@ std::vector<Endpoint> Core::Impl::other_ways(const Call& call) const {
 }
 
 void Core::Impl::take_way(Account& account, const Endpoint& reached) {
-  const Endpoint to = nat64_.original(reached);
+  const bool native = std::any_of(account.targets.begin(), account.targets.end(),
+                                  [&](const auto& target) { return target.endpoint == reached; });
+  const Endpoint to = native ? reached : nat64_.behind(reached);
   const sip::Target* chosen = nullptr;
   for (const sip::Target& target : account.targets) {
     if (target.endpoint != to) continue;
@@ -94,7 +96,9 @@ void Core::Impl::take_way(Account& account, const Endpoint& reached) {
 }
 
 void Core::Impl::take_way(Call& call, const Endpoint& reached) {
-  const Endpoint to = nat64_.original(reached);
+  const std::vector<Endpoint> ways = other_ways(call);
+  const bool native = std::find(ways.begin(), ways.end(), reached) != ways.end();
+  const Endpoint to = native ? reached : nat64_.behind(reached);
   const sip::Flow& flow = (call.started ? *call.session : *call.former).flow();
   const auto find = [&](const std::vector<sip::Target>& targets) -> std::optional<Hop> {
     const sip::Target* chosen = nullptr;
@@ -153,7 +157,7 @@ void Core::Impl::try_spare(Account& account, TimePoint now) {
                       account.first_hop.host);
   if (account.server) {
     remotes_changed_ = true;
-    judge_.on_uses(collect_uses(), now);
+    uses_changed_ = true;
   } else {
     locate_server(account, now);
   }
@@ -166,7 +170,7 @@ bool Core::Impl::leave_spare(Account& account, TimePoint now) {
   forget_location(account.location);
   account.take_spare();
   remotes_changed_ = true;
-  judge_.on_uses(collect_uses(), now);
+  uses_changed_ = true;
   return true;
 }
 
@@ -198,7 +202,7 @@ void Core::Impl::on_way_found(Call& call, const Located& located, TimePoint now)
     return;
   }
   call.hop_targets = located.targets;
-  judge_.on_uses(collect_uses(), now);
+  uses_changed_ = true;
 }
 
 // --- policies ---

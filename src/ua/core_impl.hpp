@@ -584,6 +584,9 @@ class Core::Impl {
 
   // core_path_health.cpp
   static constexpr std::size_t kMaxProbes = 64;
+  /// Servers asked about one path: that one is away, or has shut us out, is no dead path.
+  static constexpr std::size_t kMaxWitnesses = 3;
+  static constexpr std::size_t kMaxWitnessesLookedAt = 64;
   /// One question to an account's server over a path (OPTIONS), or one to be asked as soon as there
   /// is a flow.
   struct Probe {
@@ -600,6 +603,9 @@ class Core::Impl {
   void review_silence(TimePoint now);
   void review_silence(Call& call, TimePoint now);
   static bool is_listening(const Call& call);
+  bool is_heard_on(const mobility::Path& path) const;
+  /// Accounts whose servers are to be asked about `path`, `first` before others.
+  std::vector<AccountId> witnesses(const mobility::Path& path, AccountId first) const;
   /// Something of `account` is wrong on `path`: asks over it and over another one, if there is one.
   void suspect_path(const Account& account, const mobility::Path& path, ChangeCause cause,
                     TimePoint since, bool weak, TimePoint now);
@@ -655,6 +661,7 @@ class Core::Impl {
 
   // core_pins.cpp
   mobility::PathPolicy narrowed(const PathPin& pin) const;
+  mobility::PathPolicy paths_of(const Account& account, const PathPin& pin) const;
   mobility::PathPolicy path_policy(const Account& account) const;
   mobility::PathPolicy media_policy(const Account& account) const;
   /// The one that the account's signalling takes to `remote` now, if there is any.
@@ -758,7 +765,7 @@ class Core::Impl {
   std::optional<Nat64Prefix> announced_nat64() const;
   void on_nat64_known(const std::optional<Nat64Prefix>& before, TimePoint now);
   void judge_again(TimePoint now);
-  Output translated(Output output) const;
+  Output translated(Output output);
 
   UserAgentConfig config_;
   Random& random_;
@@ -778,6 +785,8 @@ class Core::Impl {
   std::map<ListenerId, SipMapping> sip_mappings_;
   Nat64 nat64_;
   bool v6_only_ = false;
+  std::optional<mobility::Path> nat64_way_;  ///< Where the NAT64 was found.
+  bool uses_changed_ = false;                ///< Other places are known for them: judge anew.
   std::optional<Duration> stun_round_trip_;  ///< To the STUN server that answered last.
   mobility::Judge judge_;
   std::map<std::uint32_t, Probe> probes_;

@@ -146,7 +146,7 @@ void Core::Impl::on_located(Account& account, Located located, TimePoint now) {
     use_server(account, *best_target(account.targets, path_policy(account), now));
   }
   remotes_changed_ = true;
-  if (account.suspended && account.on_spare) judge_.on_uses(collect_uses(), now);
+  if (account.suspended && account.on_spare) uses_changed_ = true;
   touch(account.id);
 }
 
@@ -252,9 +252,8 @@ void Core::Impl::prefer_better_server(Account& account, TimePoint now) {
   const bool as_wished = wanted != Family::None && best->endpoint.address.family() == wanted &&
                          current->endpoint.address.family() != wanted;
   if (best->group >= current->group && !as_wished) return;
-  if (locator_.is_down(*best, now) || !path_to(account, best->endpoint.address)) {
-    return;
-  }
+  const auto way = path_to(account, best->endpoint.address);
+  if (locator_.is_down(*best, now) || !way || path_policy(account).avoided(*way) != nullptr) return;
   log_.info("ua", "account " + account.config.aor + " returns to the better server " +
                       best->endpoint.to_string());
   use_server(account, *best);

@@ -24,7 +24,9 @@ MediaPath Core::Impl::open_media_path(Call& call, const mobility::Path& path) {
 
 std::optional<mobility::Path> Core::Impl::media_path_to(const Account& account,
                                                         const IpAddress& remote) const {
-  return path_to(remote, media_policy(account));
+  auto way = path_to(remote, media_policy(account));
+  if (way && !allows(account.config.media_family, way->local.family())) way.reset();
+  return way;
 }
 
 std::optional<mobility::Path> Core::Impl::first_media_path(const Account& account,
@@ -182,6 +184,7 @@ void Core::Impl::on_media(CallId id, const media::MediaReport& report, TimePoint
     }
   } else if (const auto* heard = std::get_if<media::FirstReceived>(&report)) {
     call->heard = true;
+    if (MediaPath* path = find_media_path(*call, heard->path)) path->heard = true;
     on_peer_proven(*call);
     if (recovery_ && heard->generation == recovery_->generation()) {
       progress(recovery_->audio_heard(id, heard->at, heard->pause_before, heard->lost));

@@ -57,7 +57,9 @@ std::vector<Endpoint> Core::Impl::stun_servers_for(const Account& account, const
   // no use to it.
   if (is_private(towards) || towards.is_loopback() || local.is_loopback()) return {};
   // Through a NAT64 an IPv4 server tells what IPv4 peers see.
-  const bool through_nat64 = local.is_v6() && towards.is_v4() && nat64_.prefix();
+  // (RFC 6147 makes such addresses of its name, too.)
+  const bool v4_there = towards.is_v4() || nat64_.behind({towards, 0}).address.is_v4();
+  const bool through_nat64 = local.is_v6() && v4_there && nat64_.prefix();
   return stun_servers_.of(through_nat64 ? Family::V4 : local.family());
 }
 
@@ -163,13 +165,13 @@ void Core::Impl::on_mapping_unknown(Call& call, const media::MappingUnknown& unk
   log_.info("ua", "call " + std::to_string(call.id.value()) +
                       ": no STUN server has said how the world sees " +
                       path->rtp.value_or(Endpoint{}).to_string());
-  stun_servers_.look_up();
+  if (!stun_servers_.is_asking()) stun_servers_.look_up();
 }
 
 void Core::Impl::tell_mapping(Call& call, TimePoint now) {
   if (call.state != CallState::Confirmed || call.refresh_in_flight || call.wish.any() ||
       call.move_pending || call.next_media || !call.media || !call.sent ||
-      !call.media->mapping.rtp) {
+      !accounts_.at(call.account)->config.ip_change.refresh_calls || !call.media->mapping.rtp) {
     return;
   }
   const auto told = told_in(*call.sent);
@@ -191,9 +193,12 @@ void Core::Impl::doubt_mapping(Call& call) {
   MediaPath* path = call.next_media ? &*call.next_media : call.media ? &*call.media : nullptr;
   if (path == nullptr || !path->mapping.asked) return;
   // Our own address is worth a try where somebody could send there.
-  const bool local_may_do =
-      !is_private(path->path.local) || (call.agreed && is_private(call.agreed->remote_rtp.address));
-  if (path->mapping.rtp && local_may_do && !std::exchange(path->mapping.disproved, true)) {
+  // Somebody who has been heard there was told rightly, and may pause.
+  const IpAddress remote = call.agreed ? call.agreed->remote_rtp.address : IpAddress{};
+  const bool local_may_do = remote.family() == path->path.local.family() && !path->heard &&
+                            (!is_private(path->path.local) || is_private(remote));
+  if (path->mapping.rtp && local_may_do && !std::exchange(path->mapping.disproved, true) &&
+      !std::exchange(path->mapping.doubted, true)) {
     call.mapping_told_at.reset();  // Told at once.
   }
   ask_mapping(call, *path);

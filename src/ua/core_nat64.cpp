@@ -67,7 +67,9 @@ void Core::Impl::look_for_nat64(bool anew, TimePoint now) {
   if (v4 || !leads(some_v6())) {
     // What goes through the NAT64 may stay there; and with no network at all for a moment, the
     // prefix may still be right.
-    if (v4 && !leads(some_v6())) nat64_.forget();
+    const bool there =
+        nat64_way_ && mobility::carries(judge_.current(), *nat64_way_, some_v6(), path_policy());
+    if (v4 && !there) nat64_.forget();
     if (std::exchange(v6_only_, false)) judge_again(now);
     return;
   }
@@ -107,6 +109,7 @@ void Core::Impl::on_nat64_known(const std::optional<Nat64Prefix>& before, TimePo
     end_unbridged_calls(now);
     return;
   }
+  nat64_way_ = mobility::choose_path(judge_.current(), some_v6(), path_policy());
   if (nat64_.prefix() == before) return;
   log_.info("ua", "IPv4 is reached through the NAT64 " + nat64_.prefix()->address().to_string() +
                       "/" + std::to_string(nat64_.prefix()->length()));
@@ -126,12 +129,12 @@ void Core::Impl::on_nat64_known(const std::optional<Nat64Prefix>& before, TimePo
   for (const auto& [id, call] : calls_) touch(id);
 }
 
-Output Core::Impl::translated(Output output) const {
+Output Core::Impl::translated(Output output) {
   if (!nat64_.prefix()) return output;
   if (auto* datagram = std::get_if<SendDatagram>(&output)) {
     const Listener* listener = listeners_.find(datagram->listener);
-    if (listener != nullptr) {
-      datagram->remote = as_sent_from(listener->path.local, datagram->remote);
+    if (listener != nullptr && listener->path.local.is_v6()) {
+      datagram->remote = nat64_.send_through(datagram->remote);
     }
   } else if (auto* open = std::get_if<OpenStream>(&output)) {
     open->remote = as_sent_from(open->local, open->remote);

@@ -64,12 +64,7 @@ void Core::Impl::review_silence(Call& call, TimePoint now) {
   const bool moving = call.move_pending || call.wish.recovery || call.in_flight.recovery ||
                       (recovery_ && recovery_->awaits_audio(call.id));
   const Path& path = call.media->path;
-  // One that is heard on the same path shows that it is this peer.
-  const bool others_heard = std::any_of(calls_.begin(), calls_.end(), [&](const auto& entry) {
-    const Call& other = *entry.second;
-    return is_listening(other) && !other.silent_since && other.media->path == path;
-  });
-  if (moving || others_heard) return look_again(now + kLookAgain);
+  if (moving || is_heard_on(path)) return look_again(now + kLookAgain);
   suspect_path(account, path, ChangeCause::MediaSilent, *call.silent_since, call.gaps.pauses(now),
                now);
 }
@@ -109,9 +104,17 @@ Hop Core::Impl::hop_from(const Account& account, const Path& path) const {
   return account.hop();
 }
 
+bool Core::Impl::is_heard_on(const Path& path) const {
+  return std::any_of(calls_.begin(), calls_.end(), [&](const auto& entry) {
+    const Call& call = *entry.second;
+    return is_listening(call) && !call.silent_since && call.media->path == path;
+  });
+}
+
 void Core::Impl::suspect_path(const Account& account, const Path& path, ChangeCause cause,
                               TimePoint since, bool weak, TimePoint now) {
-  if (!leaves_dead_paths(account)) return;
+  // Audio on the same path shows that it is this server, or this peer.
+  if (!leaves_dead_paths(account) || is_heard_on(path)) return;
   const auto other = other_path(account, path);
   if (!other) return;  // Nowhere to go: another look when the network changes.
   PathHealth::Suspicion suspicion;
@@ -197,6 +200,26 @@ std::vector<ListenerId> Core::Impl::leave_avoided_paths() {
 
 // --- questions ---
 
+std::vector<AccountId> Core::Impl::witnesses(const Path& path, AccountId first) const {
+  std::vector<AccountId> chosen;
+  std::vector<IpAddress> servers;
+  const auto add = [&](const Account& account) {
+    if (account.removed || !account.server || chosen.size() == kMaxWitnesses) return;
+    const IpAddress server = hop_from(account, path).remote.address;
+    const bool fits = as_sent_from(path.local, {server, 0}).address.family() == path.local.family();
+    if (!fits || std::find(servers.begin(), servers.end(), server) != servers.end()) return;
+    servers.push_back(server);
+    chosen.push_back(account.id);
+  };
+  if (const auto found = accounts_.find(first); found != accounts_.end()) add(*found->second);
+  std::size_t looked_at = 0;
+  for (const auto& [id, account] : accounts_) {
+    if (chosen.size() == kMaxWitnesses || ++looked_at > kMaxWitnessesLookedAt) break;
+    add(*account);
+  }
+  return chosen;
+}
+
 bool Core::Impl::advance_probes(TimePoint now) {
   bool busy = false;
   bool ended = false;
@@ -259,7 +282,11 @@ void Core::Impl::on_probe_event(const sip::TransactionEvent& event, TimePoint no
     if (!recovery_) close_unused_listeners();
   };
   if (const auto* response = std::get_if<sip::ResponseArrived>(&event)) {
-    health_.on_answer(path_of(response->flow), now);
+    // A peer in the same network can answer, too, where nothing leads out of it.
+    const auto kind = static_cast<OwnerKind>(response->owner.value() & 7U);
+    if (kind == OwnerKind::Probe || kind == OwnerKind::Registration) {
+      health_.on_answer(path_of(response->flow), now);
+    }
     done(response->owner);
   } else if (const auto* failed = std::get_if<sip::ClientFailed>(&event)) {
     done(failed->owner);
@@ -274,9 +301,11 @@ bool Core::Impl::drain_health(TimePoint now) {
     busy = true;
     switch (event->kind) {
       case PathHealth::Event::Kind::Ask:
-        if (probes_.size() >= kMaxProbes) break;
-        probes_[++last_probe_] = {event->path, AccountId{event->whose}, event->repeat_after,
-                                  now + PathHealth::kAnswerWait};
+        for (const AccountId id : witnesses(event->path, AccountId{event->whose})) {
+          if (probes_.size() >= kMaxProbes) break;
+          probes_[++last_probe_] = {event->path, id, event->repeat_after,
+                                    now + PathHealth::kAnswerWait};
+        }
         break;
       case PathHealth::Event::Kind::Review: review_silence(now); break;
       case PathHealth::Event::Kind::Changed: {

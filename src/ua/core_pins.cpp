@@ -36,17 +36,26 @@ mobility::PathPolicy Core::Impl::narrowed(const PathPin& pin) const {
   return policy;
 }
 
+mobility::PathPolicy Core::Impl::paths_of(const Account& account, const PathPin& pin) const {
+  mobility::PathPolicy policy = narrowed(pin);
+  if (!account.config.ip_change.leave_dead_paths) policy.avoid.clear();
+  return policy;
+}
+
 mobility::PathPolicy Core::Impl::path_policy(const Account& account) const {
-  return narrowed(account.config.signalling_pin);
+  return paths_of(account, account.config.signalling_pin);
 }
 
 mobility::PathPolicy Core::Impl::media_policy(const Account& account) const {
-  return narrowed(account.config.media_pin);
+  return paths_of(account, account.config.media_pin);
 }
 
 std::optional<mobility::Path> Core::Impl::path_to(const Account& account,
                                                   const IpAddress& remote) const {
-  return path_to(remote, path_policy(account));
+  auto way = path_to(remote, path_policy(account));
+  // Through a NAT64 an IPv4 server takes IPv6.
+  if (way && !allows(account.config.sip_family, way->local.family())) way.reset();
+  return way;
 }
 
 Result<void> Core::Impl::check_pins(const AccountConfig& config) const {

@@ -32,8 +32,9 @@ constexpr int kMaxRefusals = 8;
 }  // namespace
 
 std::vector<mobility::Use> Core::Impl::collect_uses(const IpChangeOptions* asked) const {
-  const auto own_paths = [this](const PathPin& pin) {
-    return pin == PathPin{} ? std::nullopt : std::optional(narrowed(pin));
+  const auto own_paths = [this](const Account& account, const PathPin& pin) {
+    const bool usual = pin == PathPin{} && account.config.ip_change.leave_dead_paths;
+    return usual ? std::nullopt : std::optional(paths_of(account, pin));
   };
   const auto all_through = [this](std::vector<Endpoint> ways, const PathPin& pin) {
     for (Endpoint& way : ways) way = reach(std::nullopt, way, pin);
@@ -53,7 +54,7 @@ std::vector<mobility::Use> Core::Impl::collect_uses(const IpChangeOptions* asked
     use.others = all_through(other_ways(*account), account->config.signalling_pin);
     use.suspended = account->suspended;
     use.policy = policy_of(*account, use.kind, asked);
-    use.policy.paths = own_paths(account->config.signalling_pin);
+    use.policy.paths = own_paths(*account, account->config.signalling_pin);
     uses.push_back(std::move(use));
   }
   for (const auto& [id, call] : calls_) {
@@ -75,10 +76,10 @@ std::vector<mobility::Use> Core::Impl::collect_uses(const IpChangeOptions* asked
       const MediaPath& path = call->next_media ? *call->next_media : *call->media;
       const Endpoint remote = call->agreed ? call->agreed->remote_rtp : use.remote;
       use.media.push_back({path.path, reach(path.path, remote, account.config.media_pin),
-                           own_paths(account.config.media_pin)});
+                           own_paths(account, account.config.media_pin)});
     }
     use.policy = policy_of(account, use.kind, asked);
-    use.policy.paths = own_paths(account.config.signalling_pin);
+    use.policy.paths = own_paths(account, account.config.signalling_pin);
     uses.push_back(std::move(use));
   }
   for (const auto& [number, usage] : usages_) {
@@ -98,7 +99,7 @@ std::vector<mobility::Use> Core::Impl::collect_uses(const IpChangeOptions* asked
     }
     use.suspended = usage->suspended;
     use.policy = policy_of(account, use.kind, asked);
-    use.policy.paths = own_paths(account.config.signalling_pin);
+    use.policy.paths = own_paths(account, account.config.signalling_pin);
     uses.push_back(std::move(use));
   }
   return uses;
@@ -237,9 +238,11 @@ void Core::Impl::recover_call(const mobility::PlanRow& row, const mobility::Netw
   const bool talking = call->state == CallState::Confirmed && call->agreed.has_value();
   recovery_->add_call(call->id, old_local, new_local, talking && call->expects_audio());
   if (call->state == CallState::Confirmed) hold_timeouts(*call, true, now);
-  const PathPin& pin = accounts_.at(call->account)->config.media_pin;
+  const AccountConfig& config = accounts_.at(call->account)->config;
+  const bool only_elsewhere = config.media_pin != PathPin{} ||
+                              (row.to && !allows(config.media_family, row.to->local.family()));
   const bool media_waits =
-      pin != PathPin{} && !row.media.empty() && row.media.front().mode == mobility::Mode::Suspend;
+      only_elsewhere && !row.media.empty() && row.media.front().mode == mobility::Mode::Suspend;
   if (!row.to || media_waits) {
     suspend_call(*call, now);
     return;

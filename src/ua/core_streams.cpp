@@ -150,7 +150,8 @@ void Core::Impl::on_stream_opened(ListenerId id, StreamInfo info, TimePoint now)
                        (info.tls_peer.empty() ? "" : ", certificate " + info.tls_peer));
   const Endpoint local = info.local;
   streams_.on_opened(id, std::move(info), now);
-  health_.on_answer(stream->path, now);
+  // A TCP handshake anybody may answer who has the path in hand, e.g. a captive portal.
+  if (stream->hop.transport == sip::Transport::Tls) health_.on_answer(stream->path, now);
   if (recovery_ && stream->generation == recovery_->generation()) {
     progress(recovery_->listener_opened(true, local, "", now));
   }

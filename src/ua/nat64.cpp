@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ua/nat64.hpp"
 
-#include <algorithm>
-
 namespace godwit::ua {
 
 void Nat64::look_up() {
@@ -29,33 +27,40 @@ bool Nat64::on_answer(QueryId query, const DnsAnswer& answer) {
   const auto found = Nat64Prefix::from_well_known(addresses);
   prefix_.reset();
   if (found.empty()) return true;
-  keep(found.front());
+  prefix_ = found.front();
   return true;
 }
 
 void Nat64::take(const Nat64Prefix& prefix) {
   query_.reset();
   unanswered_ = false;
-  keep(prefix);
-}
-
-void Nat64::keep(const Nat64Prefix& prefix) {
   prefix_ = prefix;
-  if (std::find(known_.begin(), known_.end(), prefix) != known_.end()) return;
-  if (known_.size() == kMaxKnown) known_.pop_front();
-  known_.push_back(prefix);
 }
 
 Endpoint Nat64::through(const Endpoint& remote) const {
   return prefix_ ? Endpoint{prefix_->embed(remote.address), remote.port} : remote;
 }
 
-Endpoint Nat64::original(const Endpoint& remote) const {
-  if (!remote.address.is_v6()) return remote;
-  for (const Nat64Prefix& prefix : known_) {
-    if (const auto v4 = prefix.extract(remote.address)) return {*v4, remote.port};
+Endpoint Nat64::send_through(const Endpoint& remote) {
+  const Endpoint translated = through(remote);
+  if (translated == remote || sent_.contains(translated.address)) return translated;
+  if (order_.size() == kMaxSent) {
+    sent_.erase(order_.front());
+    order_.pop_front();
   }
-  return remote;
+  sent_.emplace(translated.address, remote.address);
+  order_.push_back(translated.address);
+  return translated;
+}
+
+Endpoint Nat64::original(const Endpoint& remote) const {
+  const auto found = sent_.find(remote.address);
+  return found == sent_.end() ? remote : Endpoint{found->second, remote.port};
+}
+
+Endpoint Nat64::behind(const Endpoint& remote) const {
+  const auto v4 = prefix_ ? prefix_->extract(remote.address) : std::nullopt;
+  return v4 ? Endpoint{*v4, remote.port} : remote;
 }
 
 }  // namespace godwit::ua

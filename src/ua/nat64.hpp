@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "base/dns.hpp"
@@ -18,8 +19,8 @@ namespace godwit::ua {
 
 class Nat64 {
  public:
-  /// Prefixes of earlier networks, by which late packets are still known.
-  static constexpr std::size_t kMaxKnown = 8;
+  /// Destinations by which answers are known, also late ones of earlier networks.
+  static constexpr std::size_t kMaxSent = 256;
 
   explicit Nat64(std::deque<Output>& outputs) : outputs_(outputs) {}
 
@@ -38,15 +39,19 @@ class Nat64 {
   const std::optional<Nat64Prefix>& prefix() const { return prefix_; }
   /// The address to send to from IPv6; `remote` itself if that is IPv6, or there is no NAT64.
   Endpoint through(const Endpoint& remote) const;
-  /// The IPv4 endpoint behind a translated one; anything else as it is.
+  /// The same for what is sent now: original() knows it from here on.
+  Endpoint send_through(const Endpoint& remote);
+  /// The IPv4 endpoint of what comes from where something was sent through; anything else as it is,
+  /// for a network can claim any prefix.
   Endpoint original(const Endpoint& remote) const;
+  /// The IPv4 endpoint that this network's prefix makes of it; anything else as it is.
+  Endpoint behind(const Endpoint& remote) const;
 
  private:
   std::deque<Output>& outputs_;
   std::optional<Nat64Prefix> prefix_;
-  std::deque<Nat64Prefix> known_;
-  void keep(const Nat64Prefix& prefix);
-
+  std::unordered_map<IpAddress, IpAddress> sent_;  ///< IPv6 to IPv4 …
+  std::deque<IpAddress> order_;                    ///< … the oldest first.
   std::optional<QueryId> query_;
   bool unanswered_ = false;
   std::uint32_t last_query_ = 0xc000'0000;  ///< The locator's count from 1, STUN's from 2^31.

@@ -40,6 +40,9 @@ TEST_F(Nat64Test, TranslatesThereAndBack) {
   EXPECT_TRUE(nat64_.on_answer(query, shown("64:ff9b::")));
   const Endpoint translated{*IpAddress::parse("64:ff9b::c000:221"), 5060};
   EXPECT_EQ(nat64_.through(kServer), translated);
+  EXPECT_EQ(nat64_.behind(translated), kServer);
+  EXPECT_EQ(nat64_.original(translated), translated) << "nothing was sent there";
+  EXPECT_EQ(nat64_.send_through(kServer), translated);
   EXPECT_EQ(nat64_.original(translated), kServer);
   const Endpoint native{*IpAddress::parse("2001:db8::1"), 5060};
   EXPECT_EQ(nat64_.through(native), native);
@@ -47,19 +50,30 @@ TEST_F(Nat64Test, TranslatesThereAndBack) {
   EXPECT_FALSE(nat64_.on_answer(query, shown("64:ff9b::"))) << "answered already";
 }
 
-TEST_F(Nat64Test, AnOldNetworksPrefixStillNamesLatePackets) {
+TEST_F(Nat64Test, WhatWasSentThroughAnOldNetworkIsStillKnownByIt) {
   nat64_.look_up();
   (void)nat64_.on_answer(asked(), shown("64:ff9b::"));
-  const Endpoint old = nat64_.through(kServer);
+  const Endpoint old = nat64_.send_through(kServer);
   nat64_.forget();
   EXPECT_FALSE(nat64_.prefix());
   EXPECT_EQ(nat64_.through(kServer), kServer);
+  EXPECT_EQ(nat64_.behind(old), old);
   EXPECT_EQ(nat64_.original(old), kServer);
-  for (int i = 0; i < 20; ++i) {
-    nat64_.look_up();
-    (void)nat64_.on_answer(asked(), shown(("2001:db8:" + std::to_string(i + 1) + "::").c_str()));
+  nat64_.look_up();
+  (void)nat64_.on_answer(asked(), shown("2001:db8:1::"));
+  for (int i = 0; i < 300; ++i) {
+    (void)nat64_.send_through({IpAddress::v4(10, 0, static_cast<std::uint8_t>(i / 250),
+                                             static_cast<std::uint8_t>(i % 250)),
+                               5060});
   }
   EXPECT_EQ(nat64_.original(old), old) << "bounded";
+}
+
+TEST_F(Nat64Test, ANetworkThatClaimsAServersOwnAddressesIsNotBelieved) {
+  nat64_.look_up();
+  (void)nat64_.on_answer(asked(), shown("2001:db8:aaaa::"));
+  const Endpoint server{*IpAddress::parse("2001:db8:aaaa::10"), 5060};
+  EXPECT_EQ(nat64_.original(server), server);
 }
 
 TEST_F(Nat64Test, NoAnswerIsNotANo) {

@@ -30,6 +30,7 @@ class StunServers {
   bool any() const { return !servers_.empty(); }
   /// Asks the DNS for all names.
   void look_up();
+  bool is_asking() const { return !asked_.empty(); }
   /// False: the question was somebody else's.
   bool on_answer(QueryId query, const DnsAnswer& answer);
   /// Of each server one address of that family, in the order of the configuration.
