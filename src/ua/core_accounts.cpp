@@ -297,7 +297,12 @@ bool Core::Impl::rewrite_contact(Account& account, const std::optional<Endpoint>
                              Timer{owner(OwnerKind::KeepAlive, account.id.value()), kMappingTimer});
       }
       return false;
-    case Account::Mapping::Changed: break;
+    case Account::Mapping::Changed:
+      // Their peers may have been told our own address.
+      for (const auto& [id, call] : calls_) {
+        if (call->account == account.main) touch(id);
+      }
+      break;
   }
   sip::RegistrationMove move;
   move.flow = flow;
