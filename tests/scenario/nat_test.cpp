@@ -151,6 +151,8 @@ TEST(StunCall, TheOfferWaitsForWhatStunSaysOfSip) {
   world.call_peer();
   nat.delay_sip(milliseconds(5),
                 [](const SimulatedPacket& packet) { return packet.destination == kStun; });
+  nat.delay_sip(milliseconds(400),
+                [](const SimulatedPacket& packet) { return packet.bytes.starts_with("REGISTER"); });
   const TimePoint changed = world.now();
   world.move_to_lte();
   world.run_for(seconds(3));
