@@ -187,6 +187,12 @@ class Phone(Process):
                          if self._matches(event, name, members)), None)
         return self.wait_until(look, f"event {name} {shown}", limit)
 
+    def wait_for_change(self):
+        """The report of the first change since mark() that was carried through: one that shows
+        itself in two steps is two changes, and the second takes over."""
+        return self.wait_for_event("ip_change_completed",
+                                   report=lambda report: not report["superseded"])["report"]
+
     def mark(self):
         """Later waits look only at events from here on."""
         self._seen = len(self.lines)
