@@ -183,11 +183,15 @@ void Core::Impl::tell_mapping(Call& call, TimePoint now) {
   // RFC 3261 §12.2.1.2: the peer's requests go to the Contact that we gave last. After a move that
   // may be our own address, given before anybody has said how the world sees it. (A flow that is
   // lost is told to the peer when the server knows its successor.)
+  const Account& account = way_of(call);
   const sip::Flow& flow = call.session->flow();
+  const Endpoint own = reachable_at(flow);
   const sip::Dialog* dialog = call.session->dialog();
-  const bool contact_differs = !call.flow_lost_at && dialog != nullptr &&
-                               way_of(call).has_mapping(reachable_at(flow)) &&
-                               dialog->local_contact != dialog_contact_for(call, flow);
+  const bool contact_differs =
+      !call.flow_lost_at && dialog != nullptr && account.config.ip_change.refresh_calls &&
+      account.has_mapping(own) &&
+      dialog->local_contact.find("@" + own.to_string()) != std::string::npos &&
+      dialog->local_contact != dialog_contact_for(call, flow);
   if (!rtp_differs && !contact_differs) return;
   if (call.mapping_told_at && now < *call.mapping_told_at + kMappingRest) {
     schedule(call, CallTimer::Refresh, *call.mapping_told_at + kMappingRest);
