@@ -100,6 +100,8 @@ class Router(Namespace):
                    f"route add default via {self.world}")
         phone.ip("link", "set", name, "up")
         self.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
+        # Else a second address goes with the first, and masquerade drops what it maps to it, later.
+        self.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/all/promote_secondaries")
         self.run("nft", "-f", "-", input=f"""
 table ip nat {{
   chain post {{
@@ -127,8 +129,6 @@ table ip filter {{
         if address:
             self.ip("address", "replace", f"{address}/29", "dev", f"{self.name}-o")
             self.ip("address", "del", f"{self.outside}/29", "dev", f"{self.name}-o")
-            # What is left may be gone with the first address, and the route with it.
-            self.ip("address", "replace", f"{address}/29", "dev", f"{self.name}-o")
             self.ip("route", "replace", "default", "via", self.world)
             self.outside = address
         if sip_port:
