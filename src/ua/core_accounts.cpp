@@ -350,7 +350,12 @@ bool Core::Impl::rewrite_contact(Account& account, const std::optional<Endpoint>
                              Timer{owner(OwnerKind::KeepAlive, account.id.value()), kMappingTimer});
       }
       return false;
-    case Account::Mapping::Changed: break;
+    case Account::Mapping::Changed:
+      // Their peers may have been told our own address.
+      for (const auto& [id, call] : calls_) {
+        if (call->account == account.main) touch(id);
+      }
+      break;
   }
   auto move = account.move_to(flow, contact_for(account, flow), recovery_.has_value());
   move.generation = generation;

@@ -109,7 +109,14 @@ void Core::Impl::begin_mapping_wait(Call& call, MediaPath& path, TimePoint now) 
 bool Core::Impl::awaits_mapping(const Call& call, MediaPath& path, TimePoint now) {
   MediaPath::Mapping& mapping = path.mapping;
   if (!mapping.wait_until) return false;
-  const bool complete = mapping.rtp && (mapping.rtcp_port || call.shares_rtcp_port());
+  // Contact and SDP are told by one request, so that what STUN says of SIP is waited for as well.
+  const auto sip = call.session && (call.started || !call.outgoing)
+                       ? sip_mappings_.find(call.session->flow().listener)
+                       : sip_mappings_.end();
+  const bool sip_is_known =
+      sip == sip_mappings_.end() || sip->second.mapped || !sip->second.query.next();
+  const bool complete =
+      sip_is_known && mapping.rtp && (mapping.rtcp_port || call.shares_rtcp_port());
   if (!complete && now < *mapping.wait_until) return true;
   mapping.wait_until.reset();
   return false;
@@ -171,11 +178,24 @@ void Core::Impl::on_mapping_unknown(Call& call, const media::MappingUnknown& unk
 void Core::Impl::tell_mapping(Call& call, TimePoint now) {
   if (call.state != CallState::Confirmed || call.refresh_in_flight || call.wish.any() ||
       call.move_pending || call.next_media || !call.media || !call.sent ||
-      !accounts_.at(call.account)->config.ip_change.refresh_calls || !call.media->mapping.rtp) {
+      !way_of(call).config.ip_change.refresh_calls) {
     return;
   }
   const auto told = told_in(*call.sent);
-  if (!told || *told == call.media->told_rtp()) return;
+  const bool rtp_differs = call.media->mapping.rtp && told && *told != call.media->told_rtp();
+  // RFC 3261 §12.2.1.2: the peer's requests go to the Contact that we gave last. After a move that
+  // may be our own address, given before anybody has said how the world sees it. (A flow that is
+  // lost is told to the peer when the server knows its successor.)
+  const Account& account = way_of(call);
+  const sip::Flow& flow = call.session->flow();
+  const Endpoint own = reachable_at(flow);
+  const sip::Dialog* dialog = call.session->dialog();
+  const bool contact_differs =
+      !call.flow_lost_at && dialog != nullptr && account.config.ip_change.refresh_contact &&
+      account.has_mapping(own) &&
+      dialog->local_contact.find("@" + own.to_string()) != std::string::npos &&
+      dialog->local_contact != dialog_contact_for(call, flow);
+  if (!rtp_differs && !contact_differs) return;
   if (call.mapping_told_at && now < *call.mapping_told_at + kMappingRest) {
     schedule(call, CallTimer::Refresh, *call.mapping_told_at + kMappingRest);
     return;
@@ -286,6 +306,9 @@ void Core::Impl::learn_sip_mapping(Account& account, const Listener& listener,
     (void)rewrite_contact(account, std::nullopt, account.generation, now);
   }
   touch(account.id);
+  for (const auto& [id, call] : calls_) {
+    if (call->account == account.main) touch(id);
+  }
 }
 
 bool Core::Impl::registers_other_than_mapped(const Account& account) const {

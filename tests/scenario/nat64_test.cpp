@@ -166,6 +166,23 @@ TEST(Nat64, ACallStaysThereWhileItCan) {
   net.expect_audio(world.wifi_address(), world.wifi_address());
 }
 
+TEST(Nat64, APeerThatPausesKeepsWhatItWasTold) {
+  Nat64World net;
+  World& world = net.world;
+  world.wifi_goes();
+  net.lte_comes();
+  world.call_peer();
+  net.expect_audio(kOutside, kMobile);
+  const TimePoint from = world.now();
+  world.peer.media().mute(true);
+  world.run_for(seconds(3));
+  world.peer.media().mute(false);
+  world.run_for(seconds(1));
+  EXPECT_TRUE(world.sent_sip("INVITE", from).empty());
+  EXPECT_EQ(world.peer.remote_sdps().back().rtp.address, kOutside);
+  net.expect_audio(kOutside, kMobile);
+}
+
 TEST(Nat64, TurnedOffThereIsNoWay) {
   Stage stage = nat64_stage();
   stage.ua.nat64 = false;

@@ -54,6 +54,15 @@ class NatWorld {
     EXPECT_GE(heard_up, 45U) << "audio from the phone at " << outside.to_string();
     EXPECT_GE(heard_since(from), 45U) << "audio to the phone at " << outside.to_string();
   }
+  /// Delays what leaves the next network's socket for SIP, which is the first to send there.
+  void delay_sip(Duration by, bool (*meant)(const SimulatedPacket&)) {
+    world.network.add_filter([this, by, meant, sip = std::optional<Endpoint>()](
+                                 const SimulatedPacket& packet) mutable -> std::optional<Duration> {
+      if (packet.source.address != world.lte_address()) return Duration{};
+      if (!sip) sip = packet.source;
+      return packet.source == *sip && meant(packet) ? by : Duration{};
+    });
+  }
   bool registered_at(const IpAddress& outside) {
     const auto bindings = world.server->bindings("alice", world.now());
     return bindings.size() == 1 &&
@@ -109,6 +118,47 @@ TEST(StunCall, MovesFromOneNatToAnother) {
     EXPECT_LE(figures.silence_down, 2 * world.stage.rtt + 2 * kPacketTime + kMachine);
     EXPECT_LE(*figures.first_register, kMachine) << "REGISTER does not wait";
   }
+}
+
+/// What the peer sends within the call goes to the Contact given last.
+TEST(StunCall, AContactTooEarlyForItsMappingIsCorrected) {
+  for (const bool incoming : {false, true}) {
+    NatWorld nat;
+    World& world = nat.world;
+    incoming ? world.peer_calls() : world.call_peer();
+    // Neither STUN nor the registrar answers SIP's socket before the offer has to go.
+    nat.delay_sip(milliseconds(400), [](const SimulatedPacket& packet) {
+      return packet.destination == kStun || packet.bytes.starts_with("REGISTER");
+    });
+    const TimePoint changed = world.now();
+    world.move_to_lte();
+    world.run_for(seconds(3));
+    const auto invites = world.sent_sip("INVITE", changed);
+    ASSERT_EQ(invites.size(), 2U);
+    EXPECT_EQ(invites[0].message.first("Contact").find(kOutsideLte.to_string()), std::string::npos);
+    EXPECT_NE(invites[1].message.first("Contact").find(kOutsideLte.to_string()), std::string::npos);
+    nat.expect_told(kOutsideLte);
+    nat.expect_audio(kOutsideLte);
+    world.peer.bye();
+    world.run_for(seconds(1));
+    EXPECT_EQ(world.phone.state(world.call_id()), CallState::Ended);
+  }
+}
+
+TEST(StunCall, TheOfferWaitsForWhatStunSaysOfSip) {
+  NatWorld nat;
+  World& world = nat.world;
+  world.call_peer();
+  nat.delay_sip(milliseconds(5),
+                [](const SimulatedPacket& packet) { return packet.destination == kStun; });
+  nat.delay_sip(milliseconds(400),
+                [](const SimulatedPacket& packet) { return packet.bytes.starts_with("REGISTER"); });
+  const TimePoint changed = world.now();
+  world.move_to_lte();
+  world.run_for(seconds(3));
+  const auto invites = world.sent_sip("INVITE", changed);
+  ASSERT_EQ(invites.size(), 1U);
+  EXPECT_NE(invites[0].message.first("Contact").find(kOutsideLte.to_string()), std::string::npos);
 }
 
 TEST(StunCall, WithoutServersSdpStaysLocal) {

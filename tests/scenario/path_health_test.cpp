@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "figures.hpp"
+#include "two_servers.hpp"
 #include "world.hpp"
 
 namespace godwit::scenario {
@@ -275,6 +276,30 @@ TEST(FalseAlarm, OnHoldNothingIsExpected) {
   world.run_for(seconds(60));
   EXPECT_EQ(probes(world, from), 0U);
   EXPECT_EQ(generations(world), 0U);
+}
+
+TEST(FalseAlarm, AServerThatShutsUsOutOfOneNetworkMovesNobodyElse) {
+  Stage stage = two_networks();
+  TwoServers two(stage, 5060, {"second.example"});
+  World& world = two.world;
+  AccountConfig other = world.account_config();
+  other.aor = "sip:alice@second.example";
+  other.registrar = "sip:" + two.second_address().to_uri_host();
+  const AccountId second = *world.phone.add_account(other);
+  world.call_peer();
+  ASSERT_TRUE(world.run_until(
+      [&] { return world.phone.registration(second) == RegistrationState::Registered; },
+      seconds(5)));
+  // From wifi it is deaf, e.g. because it has blocked that address; from lte it answers.
+  world.network.add_filter([&](const SimulatedPacket& packet) -> std::optional<Duration> {
+    const bool blocked = packet.destination.address == two.second_address() &&
+                         packet.source.address == world.wifi_address();
+    return blocked ? std::nullopt : std::optional(Duration::zero());
+  });
+  world.run_for(seconds(120));
+  EXPECT_EQ(generations(world), 0U);
+  EXPECT_TRUE(world.confirmed());
+  world.expect_audio(world.wifi_address());
 }
 
 TEST(FalseAlarm, AServerThatIsAwayIsNoReasonToMove) {
