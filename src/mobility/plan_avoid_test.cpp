@@ -65,13 +65,13 @@ TEST(PlanAvoid, WithNothingBetterItStays) {
 }
 
 TEST(PlanAvoid, ANetworkOfTheOtherFamilyIsBetter) {
-  const auto network = Net()
-                           .link(2, "wlan0")
-                           .address("10.1.0.2/24")
-                           .gateway("10.1.0.1", 100)
-                           .link(3, "wwan0")
-                           .address("2001:db8:2::2/64")
-                           .gateway("fe80::1", 200);
+  const NetworkSnapshot network = Net()
+                                      .link(2, "wlan0")
+                                      .address("10.1.0.2/24")
+                                      .gateway("10.1.0.1", 100)
+                                      .link(3, "wwan0")
+                                      .address("2001:db8:2::2/64")
+                                      .gateway("fe80::1", 200);
   Use use = call_to("192.0.2.1");
   EXPECT_FALSE(row(network, use)) << "its server has no address there";
   use.others = {endpoint("[2001:db8:9::1]:5060")};

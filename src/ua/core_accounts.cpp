@@ -123,7 +123,7 @@ Result<void> Core::Impl::unregister_account(AccountId id, TimePoint now) {
 }
 
 void Core::Impl::place_account(Account& account, TimePoint now) {
-  if (!account.server && !leave_spare(account, now)) {
+  if (!account.server && !leave_spare(account)) {
     locate_server(account, now);
     return;
   }

@@ -163,7 +163,7 @@ void Core::Impl::try_spare(Account& account, TimePoint now) {
   }
 }
 
-bool Core::Impl::leave_spare(Account& account, TimePoint now) {
+bool Core::Impl::leave_spare(Account& account) {
   if (!account.on_spare || !account.spare || !judge_.has_snapshot()) return false;
   const auto literal = account.spare->first_hop.endpoint();
   if (!literal || !path_to(account, literal->address)) return false;
@@ -195,7 +195,7 @@ void Core::Impl::seek_ways(TimePoint now) {
   }
 }
 
-void Core::Impl::on_way_found(Call& call, const Located& located, TimePoint now) {
+void Core::Impl::on_way_found(Call& call, const Located& located) {
   if (located.targets.empty() || call.state == CallState::Ended) return;
   if (call.state != CallState::Confirmed) {
     call.targets = located.targets;  // The rest of an answer that came in two parts.

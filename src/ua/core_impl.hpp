@@ -546,10 +546,10 @@ class Core::Impl {
   /// The first hop, a literal, is out of reach: goes on by the registrar's name.
   void try_spare(Account& account, TimePoint now);
   /// True: the name has led nowhere yet, and the literal is there again.
-  bool leave_spare(Account& account, TimePoint now);
+  bool leave_spare(Account& account);
   /// Looks up the names of next hops that are out of reach now.
   void seek_ways(TimePoint now);
-  void on_way_found(Call& call, const Located& located, TimePoint now);
+  void on_way_found(Call& call, const Located& located);
   /// The old route is out of reach: a new dialog over the account's server takes its place.
   void advance_detour(Call& call, TimePoint now);
   /// Only targets that the account's policy allows; if none is left, `failure` says why.

@@ -157,7 +157,7 @@ void Core::Impl::on_located(Call& call, Located located, TimePoint now) {
     return;
   }
   if (call.started) {
-    on_way_found(call, located, now);
+    on_way_found(call, located);
     return;
   }
   if (located.targets.empty()) {
