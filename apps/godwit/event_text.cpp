@@ -99,6 +99,7 @@ struct Words {
     std::string text = fmt::format("call {}: audio {} from {} to {}", event.call.value(),
                                    event.codec == Codec::Pcmu ? "G.711 µ-law" : "G.711 A-law",
                                    event.local.to_string(), event.remote.to_string());
+    if (event.told) text += ", told as " + event.told->to_string();
     if (event.held_by_us) text += ", on hold";
     if (event.held_by_peer) text += ", put on hold by the other side";
     return text;

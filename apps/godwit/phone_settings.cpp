@@ -384,7 +384,8 @@ PhoneFlags::PhoneFlags(CLI::App& command) {
               "Ask this STUN server how the world sees us behind a NAT; up to four times",
               [&agent](const std::string& given) -> Result<void> {
                 if (auto server = parse_host_port(given); !server) {
-                  return must_be("a host or address, e.g. stun.example.org:3478", given);
+                  return must_be("a host or address without \"stun:\", e.g. stun.example.org:3478",
+                                 given);
                 }
                 agent.stun_servers.push_back(given);
                 return {};

@@ -55,6 +55,14 @@ void PhoneFlags::add_socket_flags() {
   table_.choice("contact-from-challenge",
                 "Take the address that the server sees from its challenge already",
                 &account.contact_from_challenge);
+  table_.choice("use-stun", "Tell this account's servers and peers what --stun-server sees",
+                &account.ip_change.use_stun);
+  table_.choice("leave-dead-paths",
+                "Leave a network over which no server answers any more, though its address stays",
+                &account.ip_change.leave_dead_paths);
+  table_.choice("prove-new-paths",
+                "Take a better network only when a server has answered OPTIONS over it",
+                &account.ip_change.prove_new_paths);
   table_.text("contact-method", "HOW",
               "How a new address is registered: replace (old and new in one request) or "
               "unregister-first [replace]",

@@ -103,6 +103,8 @@ struct CallMediaChanged {
   CallId call;
   Endpoint local;
   Endpoint remote;
+  /// What SDP names instead of `local`: where a STUN server has seen it.
+  std::optional<Endpoint> told = std::nullopt;
   Codec codec = Codec::Pcmu;
   MediaDirection direction = MediaDirection::SendRecv;
   bool held_by_us = false;

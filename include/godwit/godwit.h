@@ -66,6 +66,13 @@ typedef struct godwit_config {
   godwit_event_handler on_event;        /* NULL: events wait for godwit_next_event(). */
   void* context;                        /* Handed to the handlers. */
   godwit_socket_created socket_created; /* NULL: none. */
+  /* "host" or "host:port", at most 4; see UserAgentConfig::stun_servers. NULL: none. */
+  const char* const* stun_servers;
+  size_t stun_server_count;
+  /* "192.0.2.53", "[2001:db8::53]:53"; of systems without a resolv.conf. NULL: the system's. */
+  const char* const* dns_servers;
+  size_t dns_server_count;
+  int nat64; /* On a network with IPv6 only, reach IPv4 through its NAT64. */
 } godwit_config;
 
 void godwit_config_init(godwit_config* config);
@@ -90,6 +97,14 @@ typedef enum godwit_transport {
   GODWIT_TRANSPORT_TLS = 3
 } godwit_transport;
 
+typedef enum godwit_family_policy {
+  GODWIT_FAMILY_ANY = 0,
+  GODWIT_FAMILY_PREFER_4 = 1,
+  GODWIT_FAMILY_PREFER_6 = 2,
+  GODWIT_FAMILY_ONLY_4 = 3,
+  GODWIT_FAMILY_ONLY_6 = 4
+} godwit_family_policy;
+
 typedef struct godwit_account {
   size_t size;
   const char* aor; /* "sip:alice@example.org"; the only one that must be given. */
@@ -101,10 +116,15 @@ typedef struct godwit_account {
   godwit_transport transport;
   int register_on_add;
   uint32_t expires_s;
-  int update_contact;            /* When the address changes: register anew, … */
-  int refresh_calls;             /* … move the calls, … */
-  int hang_up_calls;             /* … or end them, … */
-  uint32_t recovery_deadline_ms; /* … which wait for a network at most so long. */
+  int update_contact;                /* When the address changes: register anew, … */
+  int refresh_calls;                 /* … move the calls, … */
+  int hang_up_calls;                 /* … or end them, … */
+  uint32_t recovery_deadline_ms;     /* … which wait for a network at most so long. */
+  godwit_family_policy sip_family;   /* Of the way to the servers. */
+  godwit_family_policy media_family; /* Of the audio in our offers. */
+  int use_stun;                      /* Tell what the STUN servers see. */
+  int leave_dead_paths;              /* See IpChangePolicy. */
+  int prove_new_paths;
 } godwit_account;
 
 void godwit_account_init(godwit_account* account);

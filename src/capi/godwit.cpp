@@ -89,6 +89,7 @@ godwit_config default_config() {
   config.rtp_port_min = ours.media.rtp_port_min;
   config.rtp_port_max = ours.media.rtp_port_max;
   config.watch_network = ours.watch_network ? 1 : 0;
+  config.nat64 = ours.nat64 ? 1 : 0;
   return config;
 }
 
@@ -104,7 +105,48 @@ godwit_account default_account() {
   account.recovery_deadline_ms = static_cast<std::uint32_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(ours.ip_change.recovery_deadline)
           .count());
+  account.use_stun = ours.ip_change.use_stun ? 1 : 0;
+  account.leave_dead_paths = ours.ip_change.leave_dead_paths ? 1 : 0;
+  account.prove_new_paths = ours.ip_change.prove_new_paths ? 1 : 0;
   return account;
+}
+
+std::optional<FamilyPolicy> family_of(godwit_family_policy given) {
+  switch (given) {
+    case GODWIT_FAMILY_ANY: return FamilyPolicy::NoPreference;
+    case GODWIT_FAMILY_PREFER_4: return FamilyPolicy::Prefer4;
+    case GODWIT_FAMILY_PREFER_6: return FamilyPolicy::Prefer6;
+    case GODWIT_FAMILY_ONLY_4: return FamilyPolicy::Only4;
+    case GODWIT_FAMILY_ONLY_6: return FamilyPolicy::Only6;
+  }
+  return std::nullopt;
+}
+
+/// The reason why it cannot be; empty: taken.
+std::string take_servers(const godwit_config& given, UserAgentConfig& ours) {
+  constexpr std::uint16_t kDnsPort = 53;
+  constexpr std::size_t kMaxDnsServers = 16;
+  if ((given.stun_servers == nullptr && given.stun_server_count != 0) ||
+      (given.dns_servers == nullptr && given.dns_server_count != 0)) {
+    return "a list of servers is missing that its count speaks of";
+  }
+  if (given.dns_server_count > kMaxDnsServers || given.stun_server_count > kMaxDnsServers) {
+    return "more than 16 servers are too many";
+  }
+  for (std::size_t i = 0; i < given.stun_server_count; ++i) {
+    ours.stun_servers.push_back(text(given.stun_servers[i]));
+  }
+  for (std::size_t i = 0; i < given.dns_server_count; ++i) {
+    const std::string one = text(given.dns_servers[i]);
+    if (const auto address = IpAddress::parse(one)) {
+      ours.dns_servers.push_back({*address, kDnsPort});
+    } else if (const auto place = Endpoint::parse(one)) {
+      ours.dns_servers.push_back(*place);
+    } else {
+      return "'" + one + "' is no address of a DNS server";
+    }
+  }
+  return {};
 }
 
 godwit_network default_network() {
@@ -224,6 +266,11 @@ godwit_agent* godwit_agent_create(const godwit_config* config) {
   ours.media.rtp_port_max = given.rtp_port_max;
   ours.watch_network = given.watch_network != 0;
   ours.tls.ca_file = text(given.tls_ca_file);
+  ours.nat64 = given.nat64 != 0;
+  if (const std::string why = take_servers(given, ours); !why.empty()) {
+    refuse(GODWIT_INVALID_ARGUMENT, why);
+    return nullptr;
+  }
   if (given.socket_created != nullptr) {
     ours.socket_created = [hook = given.socket_created,
                            context = given.context](const NewSocket& socket) {
@@ -304,6 +351,16 @@ godwit_status godwit_account_add(godwit_agent* agent, const godwit_account* acco
   ours.ip_change.refresh_calls = given.refresh_calls != 0;
   ours.ip_change.hang_up_calls = given.hang_up_calls != 0;
   ours.ip_change.recovery_deadline = std::chrono::milliseconds(given.recovery_deadline_ms);
+  const auto sip_family = family_of(given.sip_family);
+  const auto media_family = family_of(given.media_family);
+  if (!sip_family || !media_family) {
+    return refuse(GODWIT_INVALID_ARGUMENT, "the account's family policy is none");
+  }
+  ours.sip_family = *sip_family;
+  ours.media_family = *media_family;
+  ours.ip_change.use_stun = given.use_stun != 0;
+  ours.ip_change.leave_dead_paths = given.leave_dead_paths != 0;
+  ours.ip_change.prove_new_paths = given.prove_new_paths != 0;
   return give(agent->agent->add_account(std::move(ours)), id);
 }
 

@@ -182,6 +182,49 @@ TEST(CApi, RefusesANetworkThatIsNone) {
   EXPECT_EQ(godwit_update_network(alice.get(), &network), GODWIT_OK) << godwit_last_error();
 }
 
+TEST(CApi, RefusesServersAndFamiliesThatAreNone) {
+  const char* const none[] = {"dns.example"};
+  const char* const stun[] = {"224.0.0.1"};
+  godwit_config config;
+  godwit_config_init(&config);
+  EXPECT_EQ(config.nat64, 1);
+  config.dns_servers = none;
+  config.dns_server_count = 1;
+  EXPECT_EQ(godwit_agent_create(&config), nullptr);
+  EXPECT_THAT(godwit_last_error(), HasSubstr("dns.example"));
+  config.dns_servers = nullptr;
+  EXPECT_EQ(godwit_agent_create(&config), nullptr);
+  EXPECT_THAT(godwit_last_error(), HasSubstr("missing"));
+  godwit_config_init(&config);
+  config.stun_servers = stun;
+  config.stun_server_count = 1;
+  EXPECT_EQ(godwit_agent_create(&config), nullptr);
+  EXPECT_THAT(godwit_last_error(), HasSubstr("stun_servers"));
+  const char* const good[] = {"192.0.2.53", "[2001:db8::53]:5353"};
+  godwit_config_init(&config);
+  config.watch_network = 0;
+  config.dns_servers = good;
+  config.dns_server_count = 2;
+  config.stun_servers = good;
+  config.stun_server_count = 2;
+  godwit_agent* agent = godwit_agent_create(&config);
+  ASSERT_NE(agent, nullptr) << godwit_last_error();
+  godwit_account account;
+  godwit_account_init(&account);
+  EXPECT_EQ(account.use_stun + account.leave_dead_paths + account.prove_new_paths, 3);
+  account.aor = "sip:alice@example.org";
+  account.sip_family = static_cast<godwit_family_policy>(9);
+  EXPECT_EQ(godwit_account_add(agent, &account, nullptr), GODWIT_INVALID_ARGUMENT);
+  EXPECT_THAT(godwit_last_error(), HasSubstr("family"));
+  account.sip_family = GODWIT_FAMILY_ONLY_4;
+  account.media_family = GODWIT_FAMILY_PREFER_6;
+  EXPECT_EQ(godwit_account_add(agent, &account, nullptr), GODWIT_OK) << godwit_last_error();
+  account.registrar = "sip:[2001:db8::1]";
+  EXPECT_EQ(godwit_account_add(agent, &account, nullptr), GODWIT_INVALID_ARGUMENT)
+      << "the policy has arrived";
+  godwit_agent_destroy(agent);
+}
+
 TEST(CApi, AnOlderProgramsShorterStructuresGetTheDefaults) {
   Agent alice("alice", 8);
   godwit_account account;

@@ -441,8 +441,11 @@ class NetworkMonitor::Impl {
   void add_nat64(NetworkSnapshot& snapshot) {
     if (nat64_.empty()) return;
     std::erase_if(nat64_, [&](const auto& entry) {
-      const NetworkInterface* interface = snapshot.find_interface(entry.first);
-      return entry.second.until <= thread_clock() || interface == nullptr || !interface->carrier;
+      const auto interface =
+          std::find_if(snapshot.interfaces.begin(), snapshot.interfaces.end(),
+                       [&](const NetworkInterface& one) { return one.index == entry.first; });
+      return entry.second.until <= thread_clock() || interface == snapshot.interfaces.end() ||
+             !interface->carrier;
     });
     for (NetworkInterface& interface : snapshot.interfaces) {
       const auto found = nat64_.find(interface.index);

@@ -86,6 +86,7 @@ struct Members {
     begin("call_media");
     json.member("call", event.call.value()).member("local", event.local.to_string());
     json.member("remote", event.remote.to_string());
+    if (event.told) json.member("told", event.told->to_string());
     name("codec", event.codec);
     name("direction", event.direction);
     json.member("held_by_us", event.held_by_us).member("held_by_peer", event.held_by_peer);

@@ -81,6 +81,7 @@ struct Account {
   std::optional<TimePoint> fresh_until;  ///< The DNS vouched for `targets` until then.
   /// The DNS failed and was told to the user: not told again before it works.
   bool lookup_failed = false;
+  std::string lookup_failure;  ///< For people.
   /// While one of several connections is to open.
   std::optional<Race> race;
   std::optional<mobility::Path> path;

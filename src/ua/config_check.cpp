@@ -5,6 +5,9 @@
 #include <cstdint>
 #include <string>
 
+#include "base/host_port.hpp"
+#include "ua/stun_servers.hpp"
+
 namespace godwit::ua {
 namespace {
 
@@ -59,6 +62,17 @@ Result<void> check_config(const UserAgentConfig& config) {
     if (server.address.family() == Family::None || server.address.is_unspecified()) {
       return wrong("dns_servers", "addresses of servers", server.to_string());
     }
+  }
+  constexpr const char* kStunServers = "at most 4 hosts or unicast addresses, without \"stun:\"";
+  if (config.stun_servers.size() > StunServers::kMaxServers) {
+    return wrong("stun_servers", kStunServers, std::to_string(config.stun_servers.size()));
+  }
+  for (const std::string& server : config.stun_servers) {
+    const auto place = parse_host_port(server);
+    const bool nobodys = place && place->address &&
+                         (place->address->is_unspecified() || place->address->is_multicast() ||
+                          *place->address == IpAddress::v4(255, 255, 255, 255));
+    if (!place || nobodys) return wrong("stun_servers", kStunServers, "\"" + server + "\"");
   }
   for (const std::string& name : config.interfaces) {
     if (name.empty() || name.size() > 15) {

@@ -66,5 +66,20 @@ TEST(ConfigCheck, NamesTheSettingThatCannotBe) {
   }
 }
 
+TEST(ConfigCheck, StunServersThatAreNone) {
+  UserAgentConfig config;
+  config.stun_servers = {"stun.example.org", "192.0.2.1:3478", "[2001:db8::1]:3478", "b.example"};
+  EXPECT_TRUE(check_config(config));
+  config.stun_servers.emplace_back("fifth.example");
+  EXPECT_FALSE(check_config(config));
+  for (const char* wrong : {"0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "ff02::1", "", "a:0",
+                            "stun:stun.example.org"}) {
+    config.stun_servers = {wrong};
+    const auto checked = check_config(config);
+    ASSERT_FALSE(checked) << wrong;
+    EXPECT_NE(checked.error().detail.find("stun_servers"), std::string::npos);
+  }
+}
+
 }  // namespace
 }  // namespace godwit::ua

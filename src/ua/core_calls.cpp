@@ -320,6 +320,10 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   }
   Account& account = way_of(call);
   const std::optional<Endpoint> hop = call.first_hop ? call.first_hop : account.server;
+  if (!hop && account.lookup_failed) {
+    end_call(call, account.lookup_failure, now);
+    return;
+  }
   if (!hop || hop->address.family() == Family::None || !judge_.has_snapshot()) return;
   // The account has gone on to a server of the other family meanwhile.
   if (!call.first_hop && call.path &&

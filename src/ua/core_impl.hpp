@@ -657,6 +657,8 @@ class Core::Impl {
   void touch_users(const mobility::Path& path);
   bool is_used(const Stream& stream) const;
   void on_stream_timeouts(TimePoint now);
+  /// Its accounts' path may be dead.
+  void suspect_stream(const Stream& stream, ChangeCause cause, TimePoint since, TimePoint now);
   void close_unused_streams(TimePoint now);
 
   // core_pins.cpp
@@ -725,6 +727,7 @@ class Core::Impl {
   std::vector<Endpoint> stun_servers_for(const Account& account, const IpAddress& local,
                                          const IpAddress& towards) const;
   Duration stun_first_wait(const Account& account) const;
+  void on_stun_silent();
   void ask_mapping(Call& call, MediaPath& path);
   void begin_mapping_wait(Call& call, MediaPath& path, TimePoint now);
   /// The description to be made of `path` is to wait; a timer comes back to it.
@@ -785,9 +788,10 @@ class Core::Impl {
   std::map<ListenerId, SipMapping> sip_mappings_;
   Nat64 nat64_;
   bool v6_only_ = false;
-  std::optional<mobility::Path> nat64_way_;  ///< Where the NAT64 was found.
-  bool uses_changed_ = false;                ///< Other places are known for them: judge anew.
-  std::optional<Duration> stun_round_trip_;  ///< To the STUN server that answered last.
+  std::optional<mobility::Path> nat64_way_;   ///< Where the NAT64 was found.
+  bool uses_changed_ = false;                 ///< Other places are known for them: judge anew.
+  std::optional<Generation> stun_silent_in_;  ///< Nobody answered, which was said.
+  std::optional<Duration> stun_round_trip_;   ///< To the STUN server that answered last.
   mobility::Judge judge_;
   std::map<std::uint32_t, Probe> probes_;
   std::uint32_t last_probe_ = 0;

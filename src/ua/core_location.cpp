@@ -119,9 +119,15 @@ const sip::Target* Core::Impl::best_target(const std::vector<sip::Target>& targe
 void Core::Impl::on_located(Account& account, Located located, TimePoint now) {
   apply_policy(account, located);
   if (located.targets.empty()) {
+    account.lookup_failure = "the host name " + account.first_hop.host + " of account " +
+                             account.config.aor + " could not be resolved: " + located.failure;
+    if (!account.server) {
+      for (const auto& [id, call] : calls_) {
+        if (call->way == account.id && !call->started) touch(id);
+      }
+    }
     if (!std::exchange(account.lookup_failed, true)) {
-      const std::string why = "the host name " + account.first_hop.host + " of account " +
-                              account.config.aor + " could not be resolved: " + located.failure;
+      const std::string& why = account.lookup_failure;
       warn(why);
       // RFC 3261 §8.1.3.1: what cannot be sent counts as answered 503. It goes on being tried.
       if (!account.server && account.wants_registration) {

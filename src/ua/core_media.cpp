@@ -114,6 +114,9 @@ void Core::Impl::announce_media(const Call& call, const MediaPath* path) {
   changed.call = call.id;
   changed.local = path != nullptr && path->rtp ? *path->rtp : Endpoint{};
   changed.remote = call.agreed->remote_rtp;
+  if (path != nullptr && path->rtp && path->told_rtp() != *path->rtp) {
+    changed.told = path->told_rtp();
+  }
   changed.codec = call.agreed->codec;
   changed.direction = call.agreed->direction;
   changed.held_by_us = call.hold_wanted;

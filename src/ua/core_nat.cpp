@@ -68,6 +68,17 @@ Duration Core::Impl::stun_first_wait(const Account& account) const {
   return measured ? *measured * 2 : media::MappingQuery::kLongestWait;
 }
 
+void Core::Impl::on_stun_silent() {
+  if (stun_silent_in_ == judge_.generation()) return;  // Once for each change of the network.
+  stun_silent_in_ = judge_.generation();
+  std::string names;
+  for (const std::string& server : config_.stun_servers) {
+    names += (names.empty() ? "" : ", ") + server;
+  }
+  warn("no STUN server has answered (" + names +
+       "): servers and peers are told our own addresses, which may not be reachable");
+}
+
 // ---- RTP ----------------------------------------------------------------------------------------
 
 void Core::Impl::ask_mapping(Call& call, MediaPath& path) {
@@ -172,6 +183,7 @@ void Core::Impl::on_mapping_unknown(Call& call, const media::MappingUnknown& unk
   log_.info("ua", "call " + std::to_string(call.id.value()) +
                       ": no STUN server has said how the world sees " +
                       path->rtp.value_or(Endpoint{}).to_string());
+  on_stun_silent();
   if (!stun_servers_.is_asking()) stun_servers_.look_up();
 }
 
@@ -257,9 +269,7 @@ void Core::Impl::on_sip_mapping_timeouts(TimePoint now) {
       outputs_.push_back(SendDatagram{id, request.server,
                                       std::string(request.bytes.begin(), request.bytes.end())});
     }
-    if (mapping.query.take_failure()) {
-      log_.info("ua", "no STUN server has said how the world sees our SIP socket");
-    }
+    if (mapping.query.take_failure()) on_stun_silent();
   }
 }
 

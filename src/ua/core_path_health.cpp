@@ -312,7 +312,9 @@ bool Core::Impl::drain_health(TimePoint now) {
         std::vector<ChangeCause> causes;
         TimePoint since = event->since;
         if (event->cause == ChangeCause::NothingCarried) {
-          warn(event->path.to_string() + " carries nothing, so nothing moves there");
+          warn(event->path.to_string() +
+               " is not taken: no server answered OPTIONS over it in time (a captive portal, or "
+               "servers that answer none: IpChangePolicy::prove_new_paths)");
           unproven_causes_.clear();
         } else if (event->cause) {
           causes.push_back(*event->cause);

@@ -234,6 +234,9 @@ void Core::Impl::on_stream_closed(ListenerId id, const std::string& reason, Time
   const bool address_lives = !stream->dead && is_present(stream->path);
   const Hop hop = stream->hop;
   const mobility::Path path = stream->path;
+  if (!was_open && !tentative && address_lives) {
+    suspect_stream(*stream, ChangeCause::PathUnreachable, now, now);
+  }
   const std::string why = reason.empty() ? "the peer closed it" : reason;
   const bool of_recovery = recovery_ && stream->generation == recovery_->generation();
   streams_.on_closed(id, reason, now);
@@ -249,8 +252,8 @@ void Core::Impl::on_stream_closed(ListenerId id, const std::string& reason, Time
   } else {
     const std::string what = no_connection(hop, why);
     const bool raced = is_raced(id);
-    if (raced) {
-      log_.info("ua", what);  // Told as one failure if no other one opens either.
+    if (raced || !uses(path)) {
+      log_.info("ua", what);  // Told as one failure if no other one opens either; or of a question.
     } else {
       warn(what);
     }
@@ -367,6 +370,8 @@ void Core::Impl::on_stream_timeouts(TimePoint now) {
       case Streams::Due::What::NoPong:
         log_.info("ua", "the peer of the connection with " + stream->hop.remote.to_string() +
                             " does not answer pings any more");
+        suspect_stream(*stream, ChangeCause::KeepAliveUnanswered, now - Streams::kPongDeadline,
+                       now);
         end_stream(due->stream, "no pong", now);
         break;
       case Streams::Due::What::NoProof:
@@ -378,6 +383,15 @@ void Core::Impl::on_stream_timeouts(TimePoint now) {
         if (judge_.has_snapshot()) refresh_all(now);
         break;
     }
+  }
+}
+
+void Core::Impl::suspect_stream(const Stream& stream, ChangeCause cause, TimePoint since,
+                                TimePoint now) {
+  const mobility::Path path = stream.path;
+  for (const auto& [id, account] : accounts_) {
+    if (account->path != path || !account->server || account->hop() != stream.hop) continue;
+    return suspect_path(*account, path, cause, since, false, now);  // Of all of them.
   }
 }
 

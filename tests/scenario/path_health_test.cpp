@@ -106,6 +106,25 @@ TEST(FadingWifi, ANetworkOfTheOtherFamilyTakesTheCall) {
   }
 }
 
+TEST(FadingWifi, AnIdlePhoneLeavesItWhenItsConnectionIsNotAnsweredAnyMore) {
+  Stage stage = two_networks();
+  stage.transport = sip::Transport::Tcp;
+  stage.expires = seconds(3600);
+  World world(stage);
+  ASSERT_TRUE(world.run_until(
+      [&] { return world.phone.registration(world.account) == RegistrationState::Registered; },
+      seconds(5)));
+  darken(world, world.wifi);
+  // The ping (RFC 5626 §3.5.1) comes after 96 to 120 s, and has 10 s for its answer.
+  world.run_for(seconds(140));
+  ASSERT_EQ(world.phone.reports().size(), 1U);
+  EXPECT_TRUE(has_cause(world.phone.reports().front(), ChangeCause::KeepAliveUnanswered) ||
+              has_cause(world.phone.reports().front(), ChangeCause::PathUnreachable));
+  const auto contacts = world.server.contacts("alice");
+  ASSERT_EQ(contacts.size(), 1U);
+  EXPECT_NE(contacts[0].find(world.lte_address().to_string()), std::string::npos) << contacts[0];
+}
+
 TEST(FadingWifi, StaysLeftUntilItAnswersThreeTimesThenCallsReturn) {
   World world(two_networks());
   world.call_peer();
