@@ -307,6 +307,22 @@ TEST(LocationScenario, NothingFoundIsRememberedAndToldOnce) {
   EXPECT_TRUE(servers.world.run_until([&] { return servers.registered(); }, seconds(15)));
 }
 
+TEST(LocationScenario, ACallOverAServerThatIsNotFoundEndsAndSaysWhy) {
+  Servers servers;
+  servers.add_account();
+  World& world = servers.world;
+  const auto early = world.phone.call(world.account, "sip:bob@example.org");
+  ASSERT_TRUE(early) << early.error().detail;
+  world.run_for(seconds(3));
+  const auto ended = world.phone.ended(*early);
+  ASSERT_TRUE(ended) << "asked for before the answer";
+  EXPECT_NE(ended->reason.find("could not be resolved"), std::string::npos) << ended->reason;
+  const auto late = world.phone.call(world.account, "sip:bob@example.org");
+  ASSERT_TRUE(late) << late.error().detail;
+  world.run_for(seconds(1));
+  EXPECT_TRUE(world.phone.ended(*late));
+}
+
 TEST(LocationScenario, AnotherNetworkMeansAnotherLookUp) {
   Servers servers;
   servers.publish();

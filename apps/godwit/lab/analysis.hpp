@@ -89,7 +89,8 @@ struct Limits {
 
 /// What physics allows, and 10 ms more, of silence a packet time besides: a new TCP connection
 /// costs one round trip before the first request, TLS 1.3 one more. A link that fades has to be
-/// found out first: 400 ms, and two round trips. With losses the 95th percentile is to stay below
+/// found out first: 400 ms, and two round trips. Towards a peer that has to tell its address of the
+/// other family silence lasts as long as from it. With losses the 95th percentile is to stay below
 /// 300 ms at a round trip of 50 ms.
 Limits limits_for(Duration rtt, Signalling signalling = Signalling::Udp,
                   Trigger trigger = Trigger::AddressLost, double loss = 0,

@@ -67,6 +67,8 @@ class Run {
       : options_(options), observer_(observer), random_(options.seed) {
     outcome_.options = options;
     outcome_.limits = limits_for(options.rtt, options.signalling, options.trigger, options.loss);
+    // The peer's address of the other family comes with its answer.
+    if (options.families.differ()) outcome_.limits.silence_up = outcome_.limits.silence_down;
     if (options.hold_each_move) outcome_.limits.each_move = 10ms;
     outcome_.limits.add_slack(options.slack);
   }
