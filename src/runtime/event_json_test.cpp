@@ -42,7 +42,7 @@ TEST(EventJson, EveryEventIsOneLineWithNameAndTime) {
       {CallStateChanged{CallId{2}, CallState::EarlyMedia, 183, ""},
        R"({"event":"call_state","t_ms":12345.25,"call":2,"state":"early_media","status":183})"},
       {CallMediaChanged{CallId{2}, *Endpoint::parse("10.0.0.1:4000"),
-                        *Endpoint::parse("[2001:db8::1]:4002"), Codec::Pcma,
+                        *Endpoint::parse("[2001:db8::1]:4002"), std::nullopt, Codec::Pcma,
                         MediaDirection::SendOnly, true, false},
        R"({"event":"call_media","t_ms":12345.25,"call":2,"local":"10.0.0.1:4000",)"
        R"("remote":"[2001:db8::1]:4002","codec":"pcma","direction":"send_only",)"

@@ -34,13 +34,13 @@ struct MediaPath {
   std::optional<Endpoint> rtp;  ///< Empty until the driver has opened it.
   std::uint16_t rtcp_port = 0;
   bool failed = false;
-  bool heard = false;  ///< The peer's audio has come to it.
   /// How the world sees these sockets (core_nat.cpp).
   struct Mapping {
     bool asked = false;
     bool waits = false;                   ///< The first offer waits for it …
     std::optional<TimePoint> wait_until;  ///< … until then, once the sockets are open.
     std::optional<Endpoint> rtp;
+    TimePoint learned_at{};  ///< When `rtp` became known.
     std::optional<std::uint16_t> rtcp_port;
     bool symmetric = false;  ///< The NAT shows another one to each remote; was told.
     bool disproved = false;  ///< Nobody was heard there; our own address is told instead.

@@ -187,7 +187,6 @@ void Core::Impl::on_media(CallId id, const media::MediaReport& report, TimePoint
     }
   } else if (const auto* heard = std::get_if<media::FirstReceived>(&report)) {
     call->heard = true;
-    if (MediaPath* path = find_media_path(*call, heard->path)) path->heard = true;
     on_peer_proven(*call);
     if (recovery_ && heard->generation == recovery_->generation()) {
       progress(recovery_->audio_heard(id, heard->at, heard->pause_before, heard->lost));

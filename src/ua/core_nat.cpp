@@ -57,7 +57,7 @@ std::vector<Endpoint> Core::Impl::stun_servers_for(const Account& account, const
   // no use to it.
   if (is_private(towards) || towards.is_loopback() || local.is_loopback()) return {};
   // Through a NAT64 an IPv4 server tells what IPv4 peers see.
-  // (RFC 6147 makes such addresses of its name, too.)
+  // (A DNS64 makes such addresses of its name, too.)
   const bool v4_there = towards.is_v4() || nat64_.behind({towards, 0}).address.is_v4();
   const bool through_nat64 = local.is_v6() && v4_there && nat64_.prefix();
   return stun_servers_.of(through_nat64 ? Family::V4 : local.family());
@@ -164,6 +164,7 @@ void Core::Impl::on_mapping(Call& call, const media::MappingLearned& learned, Ti
                         path->rtp.value_or(Endpoint{}).to_string() + " as " +
                         learned.mapped.to_string());
   }
+  if (mapping.rtp != learned.mapped) mapping.learned_at = now;
   mapping.rtp = learned.mapped;
   if (!moved) return;
   mapping.disproved = false;
@@ -225,9 +226,12 @@ void Core::Impl::doubt_mapping(Call& call) {
   MediaPath* path = call.next_media ? &*call.next_media : call.media ? &*call.media : nullptr;
   if (path == nullptr || !path->mapping.asked) return;
   // Our own address is worth a try where somebody could send there.
-  // Somebody who has been heard there was told rightly, and may pause.
+  // Heard for a while after it was told: it was right, and the peer pauses.
+  const TimePoint told =
+      std::max(path->mapping.learned_at, call.mapping_told_at.value_or(path->mapping.learned_at));
+  const bool proven = call.silent_since && *call.silent_since > told + kMappingDoubt;
   const IpAddress remote = call.agreed ? call.agreed->remote_rtp.address : IpAddress{};
-  const bool local_may_do = remote.family() == path->path.local.family() && !path->heard &&
+  const bool local_may_do = !proven && remote.family() == path->path.local.family() &&
                             (!is_private(path->path.local) || is_private(remote));
   if (path->mapping.rtp && local_may_do && !std::exchange(path->mapping.disproved, true) &&
       !std::exchange(path->mapping.doubted, true)) {
