@@ -123,6 +123,10 @@ class Phone {
         [=](const auto& event) { return event.request == refresh; });
     if (!done.ok) Events::fail(otherwise + ": " + done.reason);
   }
+  void wait_until(godwit::CallId call, godwit::CallState state) {
+    events.wait_for<godwit::CallStateChanged>(
+        [=](const auto& event) { return event.call == call && event.state == state; });
+  }
   void hang_up_and_leave(godwit::CallId call) {
     need(agent.hang_up(call));
     wait_until(call, godwit::CallState::Ended);
@@ -138,10 +142,6 @@ class Phone {
     godwit::UserAgentConfig config;
     config.watch_network = false;
     return config;
-  }
-  void wait_until(godwit::CallId call, godwit::CallState state) {
-    events.wait_for<godwit::CallStateChanged>(
-        [=](const auto& event) { return event.call == call && event.state == state; });
   }
 
   godwit::AccountId account_;

@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
     });
   });
   need(phone.agent.hang_up(dropped, ReasonHeader{"SIP", 410, "the address has changed"}));
+  phone.wait_until(dropped, CallState::Ended);
   phone.expect_refreshed(need(phone.agent.refresh_call(kept)), "the call could not be kept");
   phone.hang_up_and_leave(kept);
 }
