@@ -138,13 +138,9 @@ std::string take_servers(const godwit_config& given, UserAgentConfig& ours) {
   }
   for (std::size_t i = 0; i < given.dns_server_count; ++i) {
     const std::string one = text(given.dns_servers[i]);
-    if (const auto address = IpAddress::parse(one)) {
-      ours.dns_servers.push_back({*address, kDnsPort});
-    } else if (const auto place = Endpoint::parse(one)) {
-      ours.dns_servers.push_back(*place);
-    } else {
-      return "'" + one + "' is no address of a DNS server";
-    }
+    const auto place = Endpoint::parse(one, kDnsPort);
+    if (!place) return "'" + one + "' is no address of a DNS server";
+    ours.dns_servers.push_back(*place);
   }
   return {};
 }

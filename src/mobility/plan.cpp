@@ -133,11 +133,7 @@ class Planner {
   }
 
   static std::optional<Path> way_out(Family family, PathChooser& paths) {
-    // Documentation addresses stand for the world (RFC 5737, RFC 3849).
-    static const IpAddress kSomewhere4 = IpAddress::v4(192, 0, 2, 1);
-    static const IpAddress kSomewhere6 = *IpAddress::parse("2001:db8::1");
-    if (family == Family::None) return std::nullopt;
-    return paths.best(family == Family::V4 ? kSomewhere4 : kSomewhere6);
+    return family == Family::None ? std::nullopt : paths.best(somewhere(family));
   }
 
   /// `waits`: until the path carries nothing any more.
@@ -305,6 +301,12 @@ const char* to_string(Urgency urgency) {
     case Urgency::Relaxed: return "relaxed";
   }
   return "?";
+}
+
+const IpAddress& somewhere(Family family) {
+  static const IpAddress kSomewhere4 = IpAddress::v4(192, 0, 2, 1);
+  static const IpAddress kSomewhere6 = *IpAddress::parse("2001:db8::1");
+  return family == Family::V6 ? kSomewhere6 : kSomewhere4;
 }
 
 const AvoidedPath* PathPolicy::avoided(const Path& path) const {

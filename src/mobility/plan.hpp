@@ -141,6 +141,10 @@ struct RecoveryPlan {
 RecoveryPlan plan(const NetworkSnapshot& after, const Delta& delta, const std::vector<Use>& uses,
                   const PathPolicy& policy = {});
 
+/// Stands for that family's world beyond our own networks, in the question whether there is a way
+/// there at all: a documentation address (RFC 5737, RFC 3849).
+const IpAddress& somewhere(Family family);
+
 /// The path that a new use towards `remote` shall take: the kernel's choice where it may be
 /// advertised, else the best address that may. Never a link-local, CLAT, tentative or deprecated
 /// one; unique local (RFC 4193) only towards unique local; loopback only towards loopback, and to

@@ -431,9 +431,9 @@ void CoreDriver::give_network(NetworkSnapshot snapshot, TimePoint now) {
   for (const auto& [stream, others] : streams_.multipath()) core_.on_stream_paths(stream, others);
   if (!own_dns_servers_) {
     // Names are asked for where new sockets go: over the link that leads to the world.
-    auto way = mobility::choose_path(snapshot, *IpAddress::parse("192.0.2.1"), path_policy_);
+    auto way = mobility::choose_path(snapshot, mobility::somewhere(Family::V4), path_policy_);
     if (!way) {
-      way = mobility::choose_path(snapshot, *IpAddress::parse("2001:db8::1"), path_policy_);
+      way = mobility::choose_path(snapshot, mobility::somewhere(Family::V6), path_policy_);
     }
     dns_.use_link(way ? way->interface_index : 0, way ? way->interface_name : std::string());
   }

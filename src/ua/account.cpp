@@ -128,6 +128,16 @@ Result<void> check_further_proxies(const AccountConfig& config) {
 
 }  // namespace
 
+const sip::Target* target_at(const std::vector<sip::Target>& targets, const Endpoint& place,
+                             sip::Transport liked) {
+  const sip::Target* chosen = nullptr;
+  for (const sip::Target& target : targets) {
+    if (target.endpoint != place) continue;
+    if (chosen == nullptr || target.transport == liked) chosen = &target;
+  }
+  return chosen;
+}
+
 bool is_private(const IpAddress& address) {
   return address.is_private_v4() || address.is_unique_local() || address.is_link_local();
 }
@@ -324,11 +334,7 @@ Hop Account::hop() const {
 }
 
 std::optional<Hop> Account::hop_at(const Endpoint& to) const {
-  const sip::Target* chosen = nullptr;
-  for (const sip::Target& target : targets) {
-    if (target.endpoint != to) continue;
-    if (chosen == nullptr || target.transport == transport) chosen = &target;
-  }
+  const sip::Target* chosen = target_at(targets, to, transport);
   if (chosen == nullptr) return std::nullopt;
   Hop hop{chosen->transport, to, {}};
   if (hop.transport == sip::Transport::Tls) hop.tls_name = first_hop.host;

@@ -25,6 +25,9 @@ namespace godwit::ua {
 
 /// Not reachable from the public network.
 bool is_private(const IpAddress& address);
+/// The one at `place`, by the transport that is liked if there are several; nullptr: none.
+const sip::Target* target_at(const std::vector<sip::Target>& targets, const Endpoint& place,
+                             sip::Transport liked);
 
 struct Account {
   /// Checks the configuration: InvalidArgument names the setting and what is wrong with it.
@@ -80,8 +83,7 @@ struct Account {
   std::optional<TimePoint> resolve_again_at;
   std::optional<TimePoint> fresh_until;  ///< The DNS vouched for `targets` until then.
   /// The DNS failed and was told to the user: not told again before it works.
-  bool lookup_failed = false;
-  std::string lookup_failure;  ///< For people.
+  std::string lookup_failure;  ///< Of the last look-up, for people; empty: it has not failed.
   /// While one of several connections is to open.
   std::optional<Race> race;
   std::optional<mobility::Path> path;

@@ -295,11 +295,15 @@ void Core::Impl::drain(Account& account, TimePoint now) {
     progress(recovery_->registration_answered(account.id, ok, status->status,
                                               ok ? request : request + ": " + status->reason, now));
     // A call whose refresh was refused for want of a registration tries once more now.
-    for (const auto& [id, call] : calls_) {
-      if (call->account == account.main) touch(id);
-    }
+    touch_calls_of(account);
   }
   if (registration_told && !main_of(account).flows.empty()) balance_flows(main_of(account), now);
+}
+
+void Core::Impl::touch_calls_of(const Account& account) {
+  for (const auto& [id, call] : calls_) {
+    if (call->account == account.main) touch(id);
+  }
 }
 
 void Core::Impl::ask_contacts_of(Account& account) {
@@ -352,9 +356,7 @@ bool Core::Impl::rewrite_contact(Account& account, const std::optional<Endpoint>
       return false;
     case Account::Mapping::Changed:
       // Their peers may have been told our own address.
-      for (const auto& [id, call] : calls_) {
-        if (call->account == account.main) touch(id);
-      }
+      touch_calls_of(account);
       break;
   }
   auto move = account.move_to(flow, contact_for(account, flow), recovery_.has_value());

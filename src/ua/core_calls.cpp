@@ -320,16 +320,13 @@ void Core::Impl::start_outgoing(Call& call, TimePoint now) {
   }
   Account& account = way_of(call);
   const std::optional<Endpoint> hop = call.first_hop ? call.first_hop : account.server;
-  if (!hop && account.lookup_failed) {
+  if (!hop && !account.lookup_failure.empty()) {
     end_call(call, account.lookup_failure, now);
     return;
   }
   if (!hop || hop->address.family() == Family::None || !judge_.has_snapshot()) return;
   // The account has gone on to a server of the other family meanwhile.
-  if (!call.first_hop && call.path &&
-      call.path->local.family() != as_sent_from(call.path->local, *hop).address.family()) {
-    leave_start(call);
-  }
+  if (!call.first_hop && call.path && !can_send(call.path->local, *hop)) leave_start(call);
   if (!call.path) {
     call.path = call.first_hop ? path_to(account, hop->address) : account.path;
     if (!call.path || !is_present(*call.path)) {

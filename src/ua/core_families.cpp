@@ -80,17 +80,13 @@ std::vector<Endpoint> Core::Impl::other_ways(const Call& call) const {
 }
 
 void Core::Impl::take_way(Account& account, const Endpoint& reached) {
-  const bool native = std::any_of(account.targets.begin(), account.targets.end(),
-                                  [&](const auto& target) { return target.endpoint == reached; });
-  const Endpoint to = native ? reached : nat64_.behind(reached);
-  const sip::Target* chosen = nullptr;
-  for (const sip::Target& target : account.targets) {
-    if (target.endpoint != to) continue;
-    if (chosen == nullptr || target.transport == account.transport) chosen = &target;
+  const sip::Target* chosen = target_at(account.targets, reached, account.transport);
+  if (chosen == nullptr) {
+    chosen = target_at(account.targets, nat64_.behind(reached), account.transport);
   }
   if (chosen == nullptr) return;
-  log_.info("ua", "account " + account.config.aor + " goes on over " + to.to_string() + " of " +
-                      account.first_hop.host);
+  log_.info("ua", "account " + account.config.aor + " goes on over " +
+                      chosen->endpoint.to_string() + " of " + account.first_hop.host);
   account.take_server(*chosen);
   remotes_changed_ = true;
 }
@@ -101,11 +97,7 @@ void Core::Impl::take_way(Call& call, const Endpoint& reached) {
   const Endpoint to = native ? reached : nat64_.behind(reached);
   const sip::Flow& flow = (call.started ? *call.session : *call.former).flow();
   const auto find = [&](const std::vector<sip::Target>& targets) -> std::optional<Hop> {
-    const sip::Target* chosen = nullptr;
-    for (const sip::Target& target : targets) {
-      if (target.endpoint != to) continue;
-      if (chosen == nullptr || target.transport == flow.transport) chosen = &target;
-    }
+    const sip::Target* chosen = target_at(targets, to, flow.transport);
     if (chosen == nullptr) return std::nullopt;
     Hop hop{chosen->transport, to, {}};
     if (hop.transport == sip::Transport::Tls) hop.tls_name = chosen->server_name;
@@ -259,10 +251,7 @@ std::string Core::Impl::no_media_path_to(const Account& account, const IpAddress
 
 std::optional<mobility::Path> Core::Impl::media_way_out(const Account& account,
                                                         Family family) const {
-  // Documentation addresses stand for the world (RFC 5737, RFC 3849).
-  static const IpAddress kSomewhere4 = IpAddress::v4(192, 0, 2, 1);
-  static const IpAddress kSomewhere6 = *IpAddress::parse("2001:db8::1");
-  return media_path_to(account, family == Family::V4 ? kSomewhere4 : kSomewhere6);
+  return media_path_to(account, mobility::somewhere(family));
 }
 
 std::optional<mobility::Path> Core::Impl::media_way(const Account& account,
@@ -281,8 +270,7 @@ std::optional<mobility::Path> Core::Impl::media_way(const Account& account,
 bool Core::Impl::is_gap(const AgreedAudio& agreed, const IpAddress& local) const {
   const IpAddress& remote = agreed.remote_rtp.address;
   return remote.family() != Family::None && !remote.is_unspecified() &&
-         agreed.direction != MediaDirection::Inactive &&
-         as_sent_from(local, agreed.remote_rtp).address.family() != local.family();
+         agreed.direction != MediaDirection::Inactive && !can_send(local, agreed.remote_rtp);
 }
 
 void Core::Impl::end_for_gap(Call& call, const std::string& why, TimePoint now) {

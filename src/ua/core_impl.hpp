@@ -197,6 +197,7 @@ class Core::Impl {
   /// The same of a challenge, whose answer then says it.
   std::optional<std::string> contact_seen_by_challenge(AccountId id, const Endpoint& seen,
                                                        TimePoint now);
+  void touch_calls_of(const Account& account);
   void ask_contacts_of(Account& account);
   bool has_lost_connection(const Account& account) const;
   bool may_reconnect(Account& account, TimePoint now);
@@ -763,6 +764,8 @@ class Core::Impl {
                                         const mobility::PathPolicy& policy) const;
   /// The address to send to from a socket at `local`.
   Endpoint as_sent_from(const IpAddress& local, const Endpoint& remote) const;
+  /// Whether a socket at `local` is of the family for that, a NAT64 taken into account.
+  bool can_send(const IpAddress& local, const Endpoint& remote) const;
   /// If the network has IPv6 only. Not `anew`: only if that is new.
   void look_for_nat64(bool anew, TimePoint now);
   std::optional<Nat64Prefix> announced_nat64() const;

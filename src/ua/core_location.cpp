@@ -36,7 +36,7 @@ sip::LocationPolicy Core::Impl::location_policy(std::optional<sip::Transport> tr
   // RFC 6724 prefers IPv6, where there is any to the world; which family truly leads somewhere is
   // seen when a path is chosen.
   const bool v6 =
-      mobility::choose_path(judge_.current(), *IpAddress::parse("2001:db8::1"), path_policy())
+      mobility::choose_path(judge_.current(), mobility::somewhere(Family::V6), path_policy())
           .has_value();
   policy.first = v6 || !judge_.has_snapshot() ? Family::V6 : Family::V4;
   if (preferred(family) != Family::None) policy.first = preferred(family);
@@ -119,15 +119,15 @@ const sip::Target* Core::Impl::best_target(const std::vector<sip::Target>& targe
 void Core::Impl::on_located(Account& account, Located located, TimePoint now) {
   apply_policy(account, located);
   if (located.targets.empty()) {
-    account.lookup_failure = "the host name " + account.first_hop.host + " of account " +
-                             account.config.aor + " could not be resolved: " + located.failure;
+    const std::string why = "the host name " + account.first_hop.host + " of account " +
+                            account.config.aor + " could not be resolved: " + located.failure;
+    const bool told = !std::exchange(account.lookup_failure, why).empty();
     if (!account.server) {
       for (const auto& [id, call] : calls_) {
         if (call->way == account.id && !call->started) touch(id);
       }
     }
-    if (!std::exchange(account.lookup_failed, true)) {
-      const std::string& why = account.lookup_failure;
+    if (!told) {
       warn(why);
       // RFC 3261 §8.1.3.1: what cannot be sent counts as answered 503. It goes on being tried.
       if (!account.server && account.wants_registration) {
@@ -140,7 +140,7 @@ void Core::Impl::on_located(Account& account, Located located, TimePoint now) {
     retry_later(now);
     return;
   }
-  account.lookup_failed = false;
+  account.lookup_failure.clear();
   account.resolve_again_at.reset();
   account.targets = located.targets;
   account.fresh_until = located.fresh_until;

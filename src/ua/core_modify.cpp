@@ -91,7 +91,7 @@ void Core::Impl::reconfigure(Account& account, Account& fresh, ModifyAccount how
     account.targets.clear();
     account.fresh_until.reset();
     account.resolve_again_at.reset();
-    account.lookup_failed = false;
+    account.lookup_failure.clear();
   }
   if (account.wants_registration) {
     account.reconfigured = !how.register_now;

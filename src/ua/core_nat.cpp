@@ -225,11 +225,11 @@ void Core::Impl::doubt_mapping(Call& call) {
   // Nobody is heard: the NAT may have forgotten us, or the server have been wrong.
   MediaPath* path = call.next_media ? &*call.next_media : call.media ? &*call.media : nullptr;
   if (path == nullptr || !path->mapping.asked) return;
-  // Our own address is worth a try where somebody could send there.
   // Heard for a while after it was told: it was right, and the peer pauses.
   const TimePoint told =
       std::max(path->mapping.learned_at, call.mapping_told_at.value_or(path->mapping.learned_at));
   const bool proven = call.silent_since && *call.silent_since > told + kMappingDoubt;
+  // Our own address is worth a try where somebody could send there.
   const IpAddress remote = call.agreed ? call.agreed->remote_rtp.address : IpAddress{};
   const bool local_may_do = !proven && remote.family() == path->path.local.family() &&
                             (!is_private(path->path.local) || is_private(remote));
@@ -320,9 +320,7 @@ void Core::Impl::learn_sip_mapping(Account& account, const Listener& listener,
     (void)rewrite_contact(account, std::nullopt, account.generation, now);
   }
   touch(account.id);
-  for (const auto& [id, call] : calls_) {
-    if (call->account == account.main) touch(id);
-  }
+  touch_calls_of(account);
 }
 
 bool Core::Impl::registers_other_than_mapped(const Account& account) const {

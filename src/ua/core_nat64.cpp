@@ -8,20 +8,6 @@
 
 namespace godwit::ua {
 
-namespace {
-
-/// Addresses of the two Internets, for the question whether there is a way there at all.
-const IpAddress& some_v4() {
-  static const IpAddress address = IpAddress::v4(192, 0, 2, 1);
-  return address;
-}
-const IpAddress& some_v6() {
-  static const IpAddress address = *IpAddress::parse("2001:db8::1");
-  return address;
-}
-
-}  // namespace
-
 IpAddress Core::Impl::reach(const IpAddress& remote, const mobility::PathPolicy& policy) const {
   if (!remote.is_v4() || !nat64_.prefix()) return remote;
   // Its own way first: also to a v4 network of our own beside a v6-only uplink.
@@ -58,17 +44,22 @@ Endpoint Core::Impl::as_sent_from(const IpAddress& local, const Endpoint& remote
   return local.is_v6() ? nat64_.through(remote) : remote;
 }
 
+bool Core::Impl::can_send(const IpAddress& local, const Endpoint& remote) const {
+  return as_sent_from(local, remote).address.family() == local.family();
+}
+
 void Core::Impl::look_for_nat64(bool anew, TimePoint now) {
   if (!config_.nat64) return;
   const auto leads = [&](const IpAddress& remote) {
     return mobility::choose_path(judge_.current(), remote, path_policy()).has_value();
   };
-  const bool v4 = leads(some_v4());
-  if (v4 || !leads(some_v6())) {
+  const bool v4 = leads(mobility::somewhere(Family::V4));
+  if (v4 || !leads(mobility::somewhere(Family::V6))) {
     // What goes through the NAT64 may stay there; and with no network at all for a moment, the
     // prefix may still be right.
     const bool there =
-        nat64_way_ && mobility::carries(judge_.current(), *nat64_way_, some_v6(), path_policy());
+        nat64_way_ && mobility::carries(judge_.current(), *nat64_way_,
+                                        mobility::somewhere(Family::V6), path_policy());
     if (v4 && !there) nat64_.forget();
     if (std::exchange(v6_only_, false)) judge_again(now);
     return;
@@ -89,7 +80,8 @@ void Core::Impl::look_for_nat64(bool anew, TimePoint now) {
 }
 
 std::optional<Nat64Prefix> Core::Impl::announced_nat64() const {
-  const auto way = mobility::choose_path(judge_.current(), some_v6(), path_policy());
+  const auto way =
+      mobility::choose_path(judge_.current(), mobility::somewhere(Family::V6), path_policy());
   const NetworkInterface* interface =
       way ? judge_.current().find_interface(way->interface_index) : nullptr;
   if (interface == nullptr || !interface->nat64_prefix) return std::nullopt;
@@ -109,7 +101,8 @@ void Core::Impl::on_nat64_known(const std::optional<Nat64Prefix>& before, TimePo
     end_unbridged_calls(now);
     return;
   }
-  nat64_way_ = mobility::choose_path(judge_.current(), some_v6(), path_policy());
+  nat64_way_ =
+      mobility::choose_path(judge_.current(), mobility::somewhere(Family::V6), path_policy());
   if (nat64_.prefix() == before) return;
   log_.info("ua", "IPv4 is reached through the NAT64 " + nat64_.prefix()->address().to_string() +
                       "/" + std::to_string(nat64_.prefix()->length()));

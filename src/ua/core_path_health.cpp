@@ -93,12 +93,9 @@ std::optional<Path> Core::Impl::other_path(const Account& account, const Path& t
 }
 
 Hop Core::Impl::hop_from(const Account& account, const Path& path) const {
-  const auto fits = [&](const Endpoint& remote) {
-    return as_sent_from(path.local, remote).address.family() == path.local.family();
-  };
-  if (fits(*account.server)) return account.hop();
+  if (can_send(path.local, *account.server)) return account.hop();
   for (const Endpoint& server : other_ways(account)) {
-    const auto hop = fits(server) ? account.hop_at(server) : std::nullopt;
+    const auto hop = can_send(path.local, server) ? account.hop_at(server) : std::nullopt;
     if (hop) return *hop;
   }
   return account.hop();
@@ -205,10 +202,10 @@ std::vector<AccountId> Core::Impl::witnesses(const Path& path, AccountId first) 
   std::vector<IpAddress> servers;
   const auto add = [&](const Account& account) {
     if (account.removed || !account.server || chosen.size() == kMaxWitnesses) return;
-    const IpAddress server = hop_from(account, path).remote.address;
-    const bool fits = as_sent_from(path.local, {server, 0}).address.family() == path.local.family();
-    if (!fits || std::find(servers.begin(), servers.end(), server) != servers.end()) return;
-    servers.push_back(server);
+    const Endpoint server = hop_from(account, path).remote;
+    const auto known = std::find(servers.begin(), servers.end(), server.address);
+    if (known != servers.end() || !can_send(path.local, server)) return;
+    servers.push_back(server.address);
     chosen.push_back(account.id);
   };
   if (const auto found = accounts_.find(first); found != accounts_.end()) add(*found->second);

@@ -147,14 +147,10 @@ TEST(FadingWifi, StaysLeftUntilItAnswersThreeTimesThenCallsReturn) {
 }
 
 TEST(FadingWifi, NothingHappensWhenItIsTurnedOff) {
-  World world(two_networks());
-  AccountConfig config = world.account_config();
-  config.ip_change.leave_dead_paths = false;
-  world.phone.play_to_all(440);
-  world.account = *world.phone.add_account(config);
-  world.run_for(seconds(1));
-  ASSERT_TRUE(world.phone.call(world.account, "bob"));
-  world.run_for(seconds(1));
+  Stage stage = two_networks();
+  stage.ip_change.leave_dead_paths = false;
+  World world(stage);
+  world.call_peer();
   ASSERT_TRUE(world.confirmed());
   darken(world, world.wifi);
   world.run_for(seconds(20));
@@ -389,14 +385,10 @@ TEST(CaptivePortal, WhenTheOldNetworkGoesItIsAllThereIs) {
 }
 
 TEST(CaptivePortal, WithoutProofTheCallIsOfferedThereAtOnce) {
-  World world(two_networks());
-  AccountConfig config = world.account_config();
-  config.ip_change.prove_new_paths = false;
-  world.phone.play_to_all(440);
-  world.account = *world.phone.add_account(config);
-  world.run_for(seconds(1));
-  ASSERT_TRUE(world.phone.call(world.account, "bob"));
-  world.run_for(seconds(1));
+  Stage stage = two_networks();
+  stage.ip_change.prove_new_paths = false;
+  World world(stage);
+  world.call_peer();
   const TimePoint changed = world.now();
   world.prefer_lte();
   world.run_for(milliseconds(20));
