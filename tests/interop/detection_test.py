@@ -19,11 +19,7 @@ class DetectionTest(unittest.TestCase):
 
     def setUp(self):
         self.mobile = Mobile(self)
-        # Both networks are there; wifi is preferred.
-        self.mobile.batch(f"route replace default via {self.mobile.gateway('wifi')} metric 100",
-                          f"route del default via {self.mobile.gateway('wifi')} metric 0",
-                          f"address add {self.mobile.address('lte')}/24 dev lte",
-                          f"route add default via {self.mobile.gateway('lte')} metric 200")
+        self.mobile.have_both()
         self.server = Kamailio(self, hosts=[address()], received=True)
         proxy = f"sip:{self.server.host}"
         self.bob = Phone(self, "bob", address(), "--registrar", proxy, "--proxy", proxy, "--auto-answer",

@@ -69,6 +69,13 @@ class Mobile:
             lines.insert(0, f"route del default via {self.gateway(name)} dev {name}")
         return lines
 
+    def have_both(self):
+        """Both networks are there, of IPv4, and wifi is preferred."""
+        self.batch(f"route replace default via {self.gateway('wifi')} metric 100",
+                   f"route del default via {self.gateway('wifi')} metric 0",
+                   f"address add {self.address('lte')}/24 dev lte",
+                   f"route add default via {self.gateway('lte')} metric 200")
+
     def batch(self, *lines):
         """Inside, all at once."""
         subprocess.run(["nsenter", "-t", str(self.holder.pid), "-n", "ip", "-batch", "-"], text=True,

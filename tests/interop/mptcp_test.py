@@ -40,12 +40,9 @@ class MptcpTest(unittest.TestCase):
 
     def setUp(self):
         self.mobile = Mobile(self)
-        # The second network is there, and allowed to carry more of a connection, but not preferred.
+        # The second one is allowed to carry more of a connection.
         inside = self.mobile.holder.pid
-        self.mobile.batch(f"route replace default via {self.mobile.gateway('wifi')} metric 100",
-                          f"route del default via {self.mobile.gateway('wifi')} metric 0",
-                          f"address add {self.mobile.address('lte')}/24 dev lte",
-                          f"route add default via {self.mobile.gateway('lte')} metric 200")
+        self.mobile.have_both()
         ip("mptcp", "limits", "set", "subflow", "4", "add_addr_accepted", "4", inside=inside)
         ip("mptcp", "endpoint", "add", self.mobile.address("lte"), "dev", "lte", "subflow", inside=inside)
         ip("mptcp", "limits", "set", "subflow", "4", "add_addr_accepted", "4")
