@@ -6,6 +6,7 @@ several can run at once with the usual ports. Every process started is ended by 
 """
 
 import contextlib
+import faulthandler
 import json
 import math
 import os
@@ -138,11 +139,17 @@ class Process:
     def stop(self):
         if self.child.poll() is None:
             self.child.send_signal(signal.SIGTERM)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.child.wait(5)
-            except subprocess.TimeoutExpired:
-                self.child.kill()
-                self.child.wait()
+        # What is left of it and of its own children, which would go on and hold its output open.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.child.pid, signal.SIGKILL)
+        self.child.wait(LIMIT)
+        # A stream that is being read cannot be closed: that would wait for its reader without end.
+        for reader in self._readers:
+            reader.join(LIMIT)
+        if any(reader.is_alive() for reader in self._readers):
+            raise AssertionError(f"{self.name} has ended, but something holds its output open")
         for stream in (self.child.stdin, self.child.stdout, self.child.stderr):
             try:
                 stream.close()
@@ -426,4 +433,6 @@ def version_of(*command):
 
 
 def main():
+    # Before ctest's limit of 300 s for a whole program: what it is waiting for.
+    faulthandler.dump_traceback_later(285)
     unittest.main(verbosity=2)
